@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Resource grids and CP-OFDM: the one way from resource elements to samples, for every OFDM waveform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+
+@dataclass
+class Grid:
+    """Resource elements of one OFDM signal over a stretch of time.
+
+    re: complex64 [symbols, subcarriers], lowest subcarrier first, 0 where nothing is sent. Mean |re|^2 over the
+        non-zero elements of a nominal data symbol is 1.
+    scs: subcarrier spacing, Hz.
+    first_subcarrier: frequency of `re[:, 0]` relative to the carrier's centre, Hz. LTE downlink grids hold the
+        empty DC subcarrier as a column of zeros.
+    start: float64 [symbols], s, where each symbol's cyclic prefix begins; ascending, may be below 0 for the first.
+    cp: float64 [symbols], s, length of each cyclic prefix. A useful part lasts 1 / scs.
+    """
+
+    re: torch.Tensor
+    scs: float
+    first_subcarrier: float
+    start: torch.Tensor
+    cp: torch.Tensor
+
+    @property
+    def subcarriers(self) -> int:
+        return self.re.shape[1]
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """Edges of the whole grid, Hz."""
+        low = self.first_subcarrier - self.scs / 2
+        return low, low + self.subcarriers * self.scs
+
+    def active_band(self, duration: float) -> tuple[float, float] | None:
+        """Lowest to highest frequency sent in [0, duration), Hz; None when nothing is."""
+        inside = (self.start < duration) & (self.start + self.cp + 1 / self.scs > 0)
+        used = (self.re[inside.to(self.re.device)] != 0).any(0).nonzero()
+        if not len(used):
+            return None
+        low = self.first_subcarrier - self.scs / 2
+        return low + int(used[0]) * self.scs, low + (int(used[-1]) + 1) * self.scs
+
+
+@dataclass
+class OfdmWaveform:
+    """A waveform made of resource grids (a TDD carrier has one for each direction).
+
+    nfft: FFT size at `native_rate`, the same rate for every grid (nfft x scs of the first grid).
+    info: what the generator chose (cell identity, bandwidth, load...), plain JSON types.
+    """
+
+    label: str
+    kind: str
+    carrier: tuple[float, float]
+    grids: list[Grid]
+    native_rate: float
+    duration: float
+    info: dict = field(default_factory=dict)
+
+    @property
+    def active(self) -> tuple[float, float] | None:
+        bands = [b for b in (g.active_band(self.duration) for g in self.grids) if b]
+        return (min(b[0] for b in bands), max(b[1] for b in bands)) if bands else None
+
+    def iq(self, count: int) -> torch.Tensor:
+        """-> complex64 [count] at `native_rate`; a resource element of power 1 carries power scs (density 1 per Hz)."""
+        return sum(modulate(g, self.native_rate, count) for g in self.grids)
+
+
+def modulate(grid: Grid, rate: float, count: int) -> torch.Tensor:
+    """CP-OFDM samples of a grid: complex64 [count] at `rate`, which must be a whole multiple of the spacing.
+
+    Symbols start on the nearest sample; between symbols there is silence. ValueError if the grid is wider than the rate.
+    """
+    nfft = round(rate / grid.scs)
+    if abs(nfft * grid.scs - rate) > 1e-6 * rate:
+        raise ValueError(f"{rate} Hz is no multiple of the subcarrier spacing {grid.scs} Hz")
+    first = grid.first_subcarrier / grid.scs
+    shift = round(first)
+    if grid.subcarriers > nfft:
+        raise ValueError(f"{grid.subcarriers} subcarriers do not fit into {nfft}")
+    device = grid.re.device
+    spectrum = torch.zeros(grid.re.shape[0], nfft, dtype=torch.complex64, device=device)
+    bins = (torch.arange(grid.subcarriers, device=device) + shift) % nfft
+    spectrum[:, bins] = grid.re * (grid.scs**0.5)
+    useful = torch.fft.ifft(spectrum, norm="forward")
+    start = torch.round(grid.start * rate).long().to(device)
+    cp = torch.round(grid.cp * rate).long().to(device)
+    n = torch.arange(count, device=device)
+    symbol = torch.searchsorted(start, n, right=True) - 1
+    held = symbol.clamp(min=0)
+    inside = n - start[held]
+    sample = useful.reshape(-1)[held * nfft + (inside - cp[held]) % nfft]
+    sample = torch.where((symbol >= 0) & (inside < cp[held] + nfft), sample, torch.zeros_like(sample))
+    fraction = first - shift
+    if fraction:  # an uplink grid stands half a subcarrier off, its phase reset at each useful part (TS 36.211 5.6)
+        turn = 2 * torch.pi * fraction * ((inside - cp[held]).double() / nfft)
+        sample = sample * torch.polar(torch.ones_like(turn), turn).to(torch.complex64)
+    return sample
