@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Speckle: what chance makes of a pixel that is the mean of few looks at a noise-like signal.
+
+Gaussian noise seen through M overlapping looks spreads like a gamma variable with the looks' effective number of
+degrees of freedom. A resource grid is calmer: given its elements' powers only their phases are left to chance, which
+takes the sum over elements of (weight x power)^2 off the variance. `calm` is that sum, so a pixel's relative variance
+is 1 / looks_eff - calm / total^2.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+
+FEW_LOOKS = 4.0  # up to so many looks a pixel the speckle is that of real noise, drawn and transformed
+# two-sided moving average whose output's neighbours correlate as a Hann window's columns do in power: 4/9, 1/36
+COLUMN_TAPS = (0.8694, 0.4930, 0.0320)
+
+
+def speckle(frame, total: torch.Tensor, calm: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Factors of mean 1 for the pixels of a frame, float32 [T, F].
+
+    frame: a `fastpath.Frame`. total, calm: expected densities and their calm squares, float32 [T, F].
+    """
+    alone = _looks_variance(frame.columns, frame.hop, int(frame.looks.max()))[frame.looks - 1][:, None]
+    left = (alone - calm / total.square()) / alone
+    left = left.clamp(0.02, 1)
+    if frame.segments <= FEW_LOOKS * frame.rows:
+        looks = _noise_looks(frame, generator)
+        return 1 + (looks - 1) * left.sqrt()
+    a, b, c = COLUMN_TAPS
+    z = torch.randn(frame.rows, frame.columns + 2, generator=generator)
+    z = a * z[:, :-2] + b * z[:, 1:-1] + c * z[:, 2:]
+    ninth = alone * left / 9  # Wilson and Hilferty: the cube root of a gamma variable is nearly normal
+    return (1 - ninth + z * ninth.sqrt()).clamp(min=0).pow(3)
+
+
+def _noise_looks(frame, generator: torch.Generator) -> torch.Tensor:
+    """Pixel powers of white noise in the frame's own geometry, mean 1."""
+    count = (frame.segments - 1) * frame.hop + frame.columns
+    noise = torch.view_as_complex(torch.randn(count, 2, generator=generator))
+    looks = noise.unfold(0, frame.columns, frame.hop) * frame.window.float()
+    power = torch.view_as_real(torch.fft.fft(looks)).square().sum(-1)
+    row = frame.segment_row(torch.arange(frame.segments))
+    pixels = torch.zeros(frame.rows, frame.columns).index_add_(0, row, power)
+    return pixels / (2 * float(frame.window.square().sum()) * frame.looks[:, None])
+
+
+@lru_cache(maxsize=4096)
+def _looks_variance(columns: int, hop: int, most: int) -> torch.Tensor:
+    """Relative variance of the mean of 1..most looks at white noise, float32 [most]."""
+    window = torch.hann_window(columns, periodic=True, dtype=torch.float64)
+    shared = torch.zeros(most, dtype=torch.float64)
+    for lag in range(min(most, -(-columns // hop))):
+        part = (window[: columns - lag * hop] * window[lag * hop :]).sum() / window.square().sum()
+        shared[lag] = part.square()
+    count = torch.arange(1, most + 1, dtype=torch.float64)
+    lags = torch.arange(most, dtype=torch.float64)
+    pairs = (count[:, None] - lags).clamp(min=0) * shared * torch.where(lags == 0, 1.0, 2.0)
+    return (pairs.sum(1) / count.square()).float()
