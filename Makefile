@@ -1,0 +1,35 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# setup: the module in .venv.  demo: label a recording (IQ=file.sigmf-meta for your own).  test, bench, lint: as named.
+.PHONY: setup demo test bench lint train
+PY := .venv/bin/python
+IQ ?=
+
+setup:
+	@scripts/setup.sh runtime
+	@echo "ready: .venv/bin/ata-sense doctor"
+
+ifeq ($(IQ),)
+demo: DEMO := build/demo/demo.sigmf-meta
+demo:
+	@scripts/setup.sh training
+	@test -e build/demo/demo.sigmf-meta || $(PY) training/scene.py --preset demo --count 1 --seed 1 --out build/demo
+	@$(PY) examples/demo.py $(DEMO) --png build/demo/demo.png
+else
+demo:
+	@scripts/setup.sh runtime
+	@$(PY) examples/demo.py $(IQ) --png build/demo/$(notdir $(IQ)).png
+endif
+
+test:
+	@scripts/setup.sh dev
+	@OMP_NUM_THREADS=2 $(PY) -m pytest tests
+
+bench:
+	@scripts/setup.sh dev
+	@$(PY) benchmarks/bench.py
+
+lint:
+	@scripts/setup.sh dev
+	@.venv/bin/ruff check .
+	@.venv/bin/clang-format --dry-run --Werror $$(git ls-files '*.cc' '*.h')

@@ -1,0 +1,7 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""gr-ata: names 5G NR and LTE in IQ samples."""
+
+from .errors import AtaError
+
+__all__ = ["AtaError"]

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From samples to the network's image: the model file's front end, on the C++ kernel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import _kernel
+from .errors import AtaError
+from .model import Normalise
+
+SAMP_RATES = (0.5e6, 245.76e6)  # Hz, accepted
+FRAME_MS = (0.5, 100.0)  # ms, accepted
+SHORTEST_FRAME = 1024  # samples
+
+
+def frame_samples(samp_rate: float, frame_ms: float) -> int:
+    """Samples of a frame of `frame_ms` ms at `samp_rate` Hz; AtaError outside the accepted ranges."""
+    if not SAMP_RATES[0] <= samp_rate <= SAMP_RATES[1]:
+        raise AtaError(f"the sample rate is {samp_rate / 1e6:g} MS/s; it has to be between 0.5 and 245.76 MS/s")
+    if not FRAME_MS[0] <= frame_ms <= FRAME_MS[1]:
+        raise AtaError(f"the frame is {frame_ms:g} ms long; it has to be between 0.5 and 100 ms")
+    count = round(frame_ms * 1e-3 * samp_rate)
+    if count < SHORTEST_FRAME:
+        raise AtaError(
+            f"a frame of {frame_ms:g} ms at {samp_rate / 1e6:g} MS/s has {count} samples; "
+            f"it needs at least {SHORTEST_FRAME}, so make the frame longer"
+        )
+    return count
+
+
+class FrontEnd:
+    """Samples in chunks of any size to frames of mean power.
+
+    Args:
+        rows, columns: T and F of the image.
+        overlap: share of a segment that the next one covers too.
+        frame_samples: samples of a frame, at least 1024.
+    """
+
+    def __init__(self, rows: int, columns: int, overlap: float, frame_samples: int) -> None:
+        if frame_samples < SHORTEST_FRAME:
+            raise AtaError(f"a frame has {frame_samples} samples; it needs at least {SHORTEST_FRAME}")
+        self.geometry = _kernel.Geometry(frame_samples, rows, columns, overlap)
+        self._kernel = _kernel.Spectrogram(self.geometry)
+
+    @property
+    def position(self) -> int:
+        """Samples of the frame in hand so far."""
+        return self._kernel.position
+
+    @property
+    def complete(self) -> bool:
+        """Whether the frame in hand has all its samples and waits for `finish`."""
+        return self._kernel.complete
+
+    def push(self, samples: np.ndarray) -> int:
+        """complex64 [n] -> how many it took, up to the end of the frame in hand (0 when that is complete)."""
+        return self._kernel.push(np.ascontiguousarray(samples, dtype=np.complex64))
+
+    def finish(self) -> np.ndarray:
+        """-> float32 [T, F], mean |FFT|^2 per pixel, lowest frequency first; the next frame begins."""
+        return self._kernel.finish()
+
+    def discard(self) -> int:
+        """Drops the frame in hand -> the samples that it held."""
+        return self._kernel.discard()
+
+
+def normalise(power: np.ndarray, n: Normalise) -> np.ndarray:
+    """float32 [T, F] mean powers -> float32 [T, F] image: dB over the frame's floor, scaled and clipped.
+
+    A frame of nothing but zeros becomes an image of zeros.
+    """
+    largest = float(power.max())
+    if not largest > 0:
+        return np.zeros_like(power)
+    level = 10 * np.log10(power + np.float32(10 ** (n.floor_db / 10) * largest))
+    floor = np.percentile(level, n.percentile)
+    return np.clip((level - np.float32(floor)) / np.float32(n.scale_db), *n.clip).astype(np.float32, copy=False)

@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Detection records as PMTs, and radios' tags and messages as numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pmt
+
+from .records import Record
+
+# The types of a record's numbers on the wire; what is not named here keeps the type its Python value has.
+UINT64 = {"frame", "sample_start", "sample_count", "dropped_frames"}
+
+
+def to_pmt(value: object, key: str = "") -> pmt.pmt_base:
+    """A JSON-like value -> PMT: dicts with symbol keys, lists as vectors, indices as uint64, other numbers as double."""
+    if value is None:
+        return pmt.PMT_NIL
+    if isinstance(value, bool):
+        return pmt.from_bool(value)
+    if isinstance(value, str):
+        return pmt.intern(value)
+    if key in UINT64:
+        return pmt.from_uint64(int(value))
+    if isinstance(value, dict):
+        out = pmt.make_dict()
+        for name, item in value.items():
+            out = pmt.dict_add(out, pmt.intern(name), to_pmt(item, name))
+        return out
+    if isinstance(value, list):
+        out = pmt.make_vector(len(value), pmt.PMT_NIL)
+        for i, item in enumerate(value):
+            pmt.vector_set(out, i, to_pmt(item))
+        return out
+    return pmt.from_double(float(value))
+
+
+def record_pmt(record: Record) -> pmt.pmt_base:
+    """-> dict with the keys of the detection record."""
+    return to_pmt(record.to_dict())
+
+
+def labels_pdu(record: pmt.pmt_base, column_labels: np.ndarray) -> pmt.pmt_base:
+    """-> PDU (record dict, u8vector [F] of class ids, lowest frequency first)."""
+    labels = [int(c) for c in column_labels]
+    return pmt.cons(record, pmt.init_u8vector(len(labels), labels))
+
+
+def number(value: pmt.pmt_base) -> float | None:
+    """Any PMT number -> float; None for anything else."""
+    if pmt.is_number(value) and not pmt.is_complex(value):
+        return float(pmt.to_uint64(value)) if pmt.is_uint64(value) else pmt.to_double(value)
+    return None
+
+
+def tuned_frequency(message: pmt.pmt_base) -> float | None:
+    """The centre frequency, Hz, in a tune message: `cons('freq', x)`, `{'freq': x}` or a plain number; else None."""
+    key = pmt.intern("freq")
+    if pmt.is_dict(message) and pmt.dict_has_key(message, key):
+        return number(pmt.dict_ref(message, key, pmt.PMT_NIL))
+    if pmt.is_pair(message) and pmt.equal(pmt.car(message), key):
+        return number(pmt.cdr(message))
+    return number(message)
+
+
+def radio_time(value: pmt.pmt_base) -> tuple[int, float] | None:
+    """`rx_time`, a tuple (uint64 s, double s) -> (whole seconds, fraction); None if it is not one."""
+    if not pmt.is_tuple(value) or pmt.length(value) != 2:
+        return None
+    whole, part = pmt.tuple_ref(value, 0), pmt.tuple_ref(value, 1)
+    if not pmt.is_integer(whole) and not pmt.is_uint64(whole):
+        return None
+    seconds = pmt.to_uint64(whole) if pmt.is_uint64(whole) else pmt.to_long(whole)
+    fraction = number(part)
+    return None if fraction is None else (seconds, fraction)

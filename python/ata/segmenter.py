@@ -1,0 +1,250 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The GNU Radio block: a thin skin on `stream.py` and `sensor.py`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+from .errors import AtaError
+from .pmt_records import labels_pdu, number, radio_time, record_pmt, tuned_frequency
+from .sensor import Analysis, Sensor
+from .sinks import JsonLines, SigmfAnnotations
+from .stream import Frame, FrameStream
+from .worker import NewestWins
+
+# A Python block costs some 100 us a call, so its chunks have to be large. History makes the scheduler enlarge the
+# buffer in front of the block, which the minimum output buffer alone does not, and unlike an output multiple it
+# loses no tail.
+CHUNK = 65536
+MODES = ("lossless", "live")
+
+
+@dataclass(frozen=True)
+class _Tuning:
+    """A change that takes effect at one sample; None leaves a value as it is."""
+
+    center_freq: float | None = None
+    samp_rate: float | None = None
+    time: tuple[int, float] | None = None
+
+
+class segmenter(gr.sync_block):
+    """Names 5G NR and LTE in a stream of IQ samples.
+
+    Input: complex64 samples. Output: the same samples, unchanged, with the detections as stream tags:
+    `ata_frame` (the detection record as a dict) and one `ata_band` (dict) per band.
+    Message ports: `detects` (the record), `labels` (PDU of the record and one class id per spectrogram column,
+    u8vector), and `freq` (in: `cons('freq', Hz)`, tells of a retune that no tag announces).
+
+    Tags read: `rx_freq`, `rx_rate` (a new value is a retune), `rx_time` (UTC of the records; a jump against the
+    sample count is a gap). At a retune or gap the frame in hand is discarded and counted.
+
+    Args:
+        samp_rate: sample rate, Hz (0.5e6 to 245.76e6).
+        center_freq: frequency of 0 Hz in the samples, Hz.
+        mode: "lossless" analyses every whole frame before its last sample leaves and puts the tags on that sample;
+            "live" never makes the source wait: the newest frame wins, the others are counted, and the tags stand at
+            the write head.
+        model: path of an ONNX model file; empty for the one that ships with the module.
+        engine: "auto", "onnxruntime-cpu", "onnxruntime-cuda", "tensorrt" or "openvino".
+        frame_ms: frame duration, ms; 0 for the model's own.
+        settle_samples: samples to skip after a retune or a gap.
+        jsonl: file for the records as JSON lines, written by the block itself; empty for none.
+        sigmf: file for the detections as SigMF annotations, written when the flowgraph stops; empty for none.
+        dataset: name of the recording that the SigMF annotations speak of.
+
+    Raises AtaError for values that cannot work, with a sentence that says why.
+    """
+
+    def __init__(
+        self,
+        samp_rate: float,
+        center_freq: float = 0.0,
+        mode: str = "lossless",
+        model: str = "",
+        engine: str = "auto",
+        frame_ms: float = 0.0,
+        settle_samples: int = 0,
+        jsonl: str = "",
+        sigmf: str = "",
+        dataset: str = "",
+    ) -> None:
+        gr.sync_block.__init__(self, name="ata.segmenter", in_sig=[np.complex64], out_sig=[np.complex64])
+        if mode not in MODES:
+            raise AtaError(f"mode is {mode!r}; it has to be one of {', '.join(MODES)}")
+        if settle_samples < 0:
+            raise AtaError(f"settle_samples is {settle_samples}; it cannot be negative")
+        self._live = mode == "live"
+        self._sensor = Sensor(samp_rate, center_freq, model=model or None, engine=engine, frame_ms=frame_ms or None)
+        self._stream = FrameStream(self._sensor.model, samp_rate, center_freq, self._sensor.frame_ms, int(settle_samples))
+        self._jsonl, self._sigmf, self._dataset = jsonl, sigmf, dataset
+        self._sinks: list[JsonLines | SigmfAnnotations] = []
+        self._worker: NewestWins | None = None
+        self._asked = threading.Lock()
+        self._tuning_asked: _Tuning | None = None
+        self._finished: list[Analysis] = []
+        self._base = 0
+        self._seen = 0
+
+        self.set_history(CHUNK)
+        self.set_min_output_buffer(CHUNK)
+        self.message_port_register_out(pmt.intern("detects"))
+        self.message_port_register_out(pmt.intern("labels"))
+        self.message_port_register_in(pmt.intern("freq"))
+        self.set_msg_handler(pmt.intern("freq"), self._on_freq)
+
+    # What a flowgraph may change while it runs
+
+    def set_center_freq(self, center_freq: float) -> None:
+        """Tells the block that the radio was tuned to `center_freq`, Hz; takes effect at the next samples."""
+        self._ask(_Tuning(center_freq=float(center_freq)))
+
+    def set_samp_rate(self, samp_rate: float) -> None:
+        """Tells the block that the radio's rate became `samp_rate`, Hz; AtaError if it is not accepted."""
+        self._sensor.check_rate(samp_rate)
+        self._ask(_Tuning(samp_rate=float(samp_rate)))
+
+    @property
+    def dropped_frames(self) -> int:
+        """Frames that got no record since the block was made: overload, retunes, gaps and unfinished ones."""
+        return self._stream.dropped
+
+    # What GNU Radio calls
+
+    def start(self) -> bool:
+        """Opens the files and, in live mode, starts the analysis thread. lock()/unlock() comes here again."""
+        self._base = self._seen
+        if not self._sinks:
+            self._sinks = [JsonLines(self._jsonl)] if self._jsonl else []
+            self._sinks += [SigmfAnnotations(self._sigmf, dataset=self._dataset or None)] if self._sigmf else []
+        if self._live:
+            self._worker = NewestWins(self._analyse_beside)
+        return True
+
+    def stop(self) -> bool:
+        """Ends the analysis thread after what waits is analysed, and brings the files up to date."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+        unfinished = self._stream.end()
+        if unfinished:
+            self.logger.info(f"stream ended {unfinished} samples into a frame, which stays unanalysed")
+        for sink in self._sinks:
+            sink.flush()
+        self.logger.info(f"{self._stream.next_index} frames, {self._stream.dropped} of them dropped")
+        return True
+
+    def work(self, input_items: list[np.ndarray], output_items: list[np.ndarray]) -> int:
+        """One chunk: pass it on, cut it at retunes and gaps, analyse the frames that it completes."""
+        out = output_items[0]
+        count = len(out)
+        samples = input_items[0][self.history() - 1 :][:count]
+        out[:] = samples
+        self._apply(self._take_asked())
+        done = 0
+        for at, tuning in self._tunings(count):
+            self._feed(samples[done:at], done)
+            self._apply(tuning, at)
+            done = at
+        self._feed(samples[done:], done)
+        self._tag_finished(count)
+        self._seen += count
+        return count
+
+    # From samples to outputs
+
+    def _feed(self, samples: np.ndarray, at: int) -> None:
+        for frame in self._stream.push(samples, self._seen + at):
+            if self._live:
+                lost = self._worker.offer((frame, time.monotonic()))
+                if lost is not None:
+                    self._stream.drop(index_too=False)
+            else:
+                self._lossless(frame)
+
+    def _lossless(self, frame: Frame) -> None:
+        analysis = self._sensor.analyse_frame(frame, dropped_frames=self._stream.dropped)
+        last_sample = frame.sample_start + frame.sample_count - 1
+        self._publish(analysis)
+        self._tag(analysis, last_sample - self._base)
+
+    def _analyse_beside(self, item: tuple[Frame, float]) -> None:
+        """In the analysis thread: messages and files at once; the tags wait for `work`, the only place for them."""
+        frame, arrived = item
+        analysis = self._sensor.analyse_frame(frame, dropped_frames=self._stream.dropped, arrived=arrived)
+        self._publish(analysis)
+        self._finished.append(analysis)
+
+    def _publish(self, analysis: Analysis) -> None:
+        record = record_pmt(analysis.record)
+        self.message_port_pub(pmt.intern("detects"), record)
+        self.message_port_pub(pmt.intern("labels"), labels_pdu(record, analysis.column_labels))
+        for sink in self._sinks:
+            sink.write(analysis.record)
+
+    def _tag_finished(self, count: int) -> None:
+        while count and self._finished:
+            self._tag(self._finished.pop(0), self.nitems_written(0))
+
+    def _tag(self, analysis: Analysis, offset: int) -> None:
+        record = record_pmt(analysis.record)
+        source = pmt.intern(self.alias())
+        self.add_item_tag(0, offset, pmt.intern("ata_frame"), record, source)
+        bands = pmt.dict_ref(record, pmt.intern("bands"), pmt.PMT_NIL)
+        for i in range(pmt.length(bands)):
+            self.add_item_tag(0, offset, pmt.intern("ata_band"), pmt.vector_ref(bands, i), source)
+
+    # From tags, messages and setters to the stream
+
+    def _tunings(self, count: int) -> list[tuple[int, _Tuning]]:
+        """What the tags of this chunk say, as (sample within the chunk, change), in order, one entry a sample."""
+        read = self.nitems_read(0)
+        found: dict[int, dict] = {}
+        for tag in self.get_tags_in_window(0, 0, count):
+            name = pmt.symbol_to_string(tag.key) if pmt.is_symbol(tag.key) else ""
+            at = tag.offset - read
+            if name == "rx_freq" and (value := number(tag.value)) is not None:
+                found.setdefault(at, {})["center_freq"] = value
+            elif name == "rx_rate" and (value := number(tag.value)) is not None:
+                found.setdefault(at, {})["samp_rate"] = value
+            elif name == "rx_time" and (when := radio_time(tag.value)) is not None:
+                found.setdefault(at, {})["time"] = when
+        return [(at, _Tuning(**found[at])) for at in sorted(found)]
+
+    def _apply(self, tuning: _Tuning | None, at: int = 0) -> None:
+        if tuning is None:
+            return
+        try:
+            if self._stream.retune(tuning.center_freq, tuning.samp_rate):
+                self.logger.info(f"tuned to {self._stream.center_freq:.0f} Hz at {self._stream.samp_rate:.0f} S/s")
+        except AtaError as refusal:
+            self.logger.error(f"change of tuning refused: {refusal}")
+        if tuning.time is not None and self._stream.clock(self._seen + at, *tuning.time):
+            self.logger.info(f"rx_time jumps at sample {self._seen + at}: the frame in hand is discarded")
+
+    def _on_freq(self, message: pmt.pmt_base) -> None:
+        freq = tuned_frequency(message)
+        if freq is None:
+            self.logger.error(f"message on freq is not a frequency: {message}")
+        else:
+            self.set_center_freq(freq)
+
+    def _ask(self, change: _Tuning) -> None:
+        with self._asked:
+            before = self._tuning_asked or _Tuning()
+            self._tuning_asked = _Tuning(
+                before.center_freq if change.center_freq is None else change.center_freq,
+                before.samp_rate if change.samp_rate is None else change.samp_rate,
+            )
+
+    def _take_asked(self) -> _Tuning | None:
+        with self._asked:
+            asked, self._tuning_asked = self._tuning_asked, None
+        return asked

@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recordings as a GNU Radio source."""
+
+from __future__ import annotations
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+from .recordings import open_recording
+
+CHUNK = 65536
+
+
+class recording_source(gr.sync_block):
+    """Plays a SigMF recording or raw IQ.
+
+    Output: complex64 samples, with `rx_freq` and `rx_rate` tags at the start and wherever the recording was retuned,
+    and `rx_time` where the recording says when it was made, as a USRP would set them.
+
+    Args:
+        path: a .sigmf-meta or .sigmf-data file, or raw IQ.
+        repeat: start again at the end, for ever.
+        samp_rate, center_freq, datatype: Hz, Hz and a SigMF data type ("ci16_le"); for raw IQ only.
+
+    Raises AtaError with a sentence for a file that cannot be read.
+    """
+
+    def __init__(self, path: str, repeat: bool = False, samp_rate: float = 0.0, center_freq: float = 0.0,
+                 datatype: str = "") -> None:
+        gr.sync_block.__init__(self, name="ata.recording_source", in_sig=None, out_sig=[np.complex64])
+        self._recording = open_recording(path, rate=samp_rate or None, freq=center_freq or None, datatype=datatype or None)
+        self._repeat = repeat
+        self._at = 0
+        self.set_min_output_buffer(2 * CHUNK)
+
+    @property
+    def samp_rate(self) -> float:
+        """Sample rate of the recording, Hz."""
+        return self._recording.samp_rate
+
+    @property
+    def center_freq(self) -> float:
+        """Centre frequency of the recording's first capture, Hz."""
+        return self._recording.center_freq
+
+    def work(self, input_items: list[np.ndarray], output_items: list[np.ndarray]) -> int:
+        out = output_items[0]
+        if self._at == self._recording.samples:
+            if not self._repeat:
+                return -1
+            self._at = 0
+        count = min(len(out), self._recording.samples - self._at)
+        out[:count] = self._recording.read(self._at, count)
+        self._tag(count)
+        self._at += count
+        return count
+
+    def _tag(self, count: int) -> None:
+        written = self.nitems_written(0)
+        for start, freq, when in self._recording.captures:
+            if not self._at <= start < self._at + count:
+                continue
+            offset = written + start - self._at
+            tags = {"rx_freq": pmt.from_double(freq), "rx_rate": pmt.from_double(self.samp_rate)}
+            if when is not None:
+                seconds = int(when.timestamp() // 1)
+                fraction = when.microsecond * 1e-6
+                tags["rx_time"] = pmt.make_tuple(pmt.from_uint64(seconds), pmt.from_double(fraction))
+            for key, value in tags.items():
+                self.add_item_tag(0, offset, pmt.intern(key), value, pmt.intern(self.alias()))

@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An endless stream cut into frames that never mix two tunings, with every sample accounted for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .frontend import FrontEnd, frame_samples
+from .model import ModelFile
+
+# Seconds since 1970 at 2000-01-01: radios without a clock count from their own start, which is no UTC time.
+EARLIEST_UTC = 946_684_800
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A finished frame: float32 [T, F] mean power per pixel, and where and when its first sample stands.
+
+    time is (whole seconds since 1970, fraction), kept apart because a double loses microseconds there; None if unknown.
+    """
+
+    index: int
+    power: np.ndarray
+    sample_start: int
+    sample_count: int
+    center_freq: float
+    samp_rate: float
+    time: tuple[int, float] | None
+
+
+@dataclass(frozen=True)
+class RadioTime:
+    """The time a radio gave for one sample: `rx_time` (whole s, fraction) at an absolute sample index."""
+
+    offset: int
+    seconds: int
+    fraction: float
+
+    def at(self, offset: int, samp_rate: float) -> tuple[int, float]:
+        """-> (whole s, fraction) of another sample of the same, unbroken stream."""
+        whole, part = divmod(offset - self.offset, samp_rate)
+        fraction = self.fraction + part / samp_rate
+        return self.seconds + int(whole) + math.floor(fraction), fraction - math.floor(fraction)
+
+
+class FrameStream:
+    """Samples in, whole frames out; retunes and gaps discard the frame in hand and count it.
+
+    Args:
+        model: gives rows, columns and overlap of the image.
+        samp_rate, center_freq: Hz, until `retune` says otherwise.
+        frame_ms: frame duration, ms.
+        settle_samples: samples skipped after a retune or a gap.
+
+    Raises AtaError where rate or duration are outside the accepted ranges.
+    """
+
+    def __init__(self, model: ModelFile, samp_rate: float, center_freq: float, frame_ms: float,
+                 settle_samples: int = 0) -> None:
+        self._model = model
+        self._frame_ms = frame_ms
+        self._settle_samples = settle_samples
+        self.center_freq = float(center_freq)
+        self.samp_rate = float(samp_rate)
+        self._front = self._front_end()
+        self._skip = 0
+        self._start = 0
+        self._time: RadioTime | None = None
+        self.next_index = 0
+        self.dropped = 0
+
+    @property
+    def frame_samples(self) -> int:
+        return self._front.geometry.frame_samples
+
+    def push(self, samples: np.ndarray, offset: int) -> Iterator[Frame]:
+        """complex64 [n] whose first sample has the absolute index `offset` -> the frames they complete."""
+        at = 0
+        while at < len(samples):
+            if self._skip:
+                step = min(self._skip, len(samples) - at)
+                self._skip -= step
+                at += step
+                continue
+            if self._front.position == 0:
+                self._start = offset + at
+            at += self._front.push(samples[at:])
+            if self._front.complete:
+                yield self._finish()
+
+    def retune(self, center_freq: float | None = None, samp_rate: float | None = None) -> bool:
+        """A new centre frequency or rate, Hz, from the next sample on; -> False when nothing changes.
+
+        Raises AtaError for a rate that is not accepted; the stream then goes on as before.
+        """
+        freq = self.center_freq if center_freq is None else float(center_freq)
+        rate = self.samp_rate if samp_rate is None else float(samp_rate)
+        if (freq, rate) == (self.center_freq, self.samp_rate):
+            return False
+        frame_samples(rate, self._frame_ms)
+        self.interrupt()
+        self.center_freq = freq
+        if rate != self.samp_rate:
+            self.samp_rate = rate
+            self._time = None
+            self._front = self._front_end()
+        return True
+
+    def clock(self, offset: int, seconds: int, fraction: float) -> bool:
+        """The radio's time of sample `offset`; -> True when it jumps against the sample count (samples were lost)."""
+        jumped = False
+        if self._time is not None:
+            expected = self._time.at(offset, self.samp_rate)
+            error = abs((seconds - expected[0]) + (fraction - expected[1]))
+            # One sample of rounding, and a ppm for radios whose clock is not their sample clock.
+            jumped = error > 2 / self.samp_rate + 1e-6 * (offset - self._time.offset) / self.samp_rate
+        if jumped:
+            self.interrupt()
+        self._time = RadioTime(offset, seconds, fraction)
+        return jumped
+
+    def interrupt(self) -> int:
+        """Discards and counts the frame in hand and lets the radio settle; -> samples discarded."""
+        lost = self._front.discard()
+        if lost:
+            self.drop()
+        self._skip = self._settle_samples
+        return lost
+
+    def end(self) -> int:
+        """The stream ends: -> samples of the frame in hand, which stays unanalysed and is counted."""
+        lost = self._front.discard()
+        if lost:
+            self.drop()
+        self._skip = 0
+        self._time = None
+        return lost
+
+    def drop(self, index_too: bool = True) -> None:
+        """Counts a frame that will have no record; its index is used up too unless it has one already."""
+        self.dropped += 1
+        if index_too:
+            self.next_index += 1
+
+    def _front_end(self) -> FrontEnd:
+        count = frame_samples(self.samp_rate, self._frame_ms)
+        return FrontEnd(self._model.rows, self._model.columns, self._model.overlap, count)
+
+    def _finish(self) -> Frame:
+        time = None
+        if self._time is not None and self._time.seconds >= EARLIEST_UTC:
+            time = self._time.at(self._start, self.samp_rate)
+        frame = Frame(self.next_index, self._front.finish(), self._start, self.frame_samples, self.center_freq,
+                      self.samp_rate, time)
+        self.next_index += 1
+        return frame

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Sets up .venv with the module built and installed in it; safe to repeat, and quick when nothing changed.
+# usage: scripts/setup.sh [runtime|training|dev]   (each contains the one before it)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+level=${1:-runtime}
+
+packages="cmake g++ ninja-build pkg-config gnuradio gnuradio-dev pybind11-dev libfftw3-dev libvolk-dev libspdlog-dev
+ python3-venv python3-dev python3-numpy python3-scipy python3-matplotlib"
+[ "$level" != dev ] || packages="$packages gr-osmosdr xvfb xauth"
+# Debian 12 and Ubuntu 24.04 name VOLK's headers by version, Debian 13 does not.
+apt-cache policy libvolk-dev | grep -q 'Candidate: [0-9]' || packages=${packages/libvolk-dev/libvolk2-dev}
+missing=""
+for p in $packages; do
+    dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q "ok installed" || missing="$missing $p"
+done
+if [ -n "$missing" ]; then
+    echo "installing:$missing"
+    as_root=""
+    [ "$(id -u)" = 0 ] || as_root=sudo
+    $as_root apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing
+fi
+
+# The distribution's interpreter: GNU Radio's bindings belong to it and to its numpy.
+[ -x .venv/bin/python ] || /usr/bin/python3 -m venv --system-site-packages .venv
+numpy=$(/usr/bin/python3 -c 'import numpy; print(numpy.__version__)')
+{ cat constraints.txt; echo "numpy==$numpy"; } > .venv/constraints.txt
+printf '[install]\nconstraint = %s\n' "$PWD/.venv/constraints.txt" > .venv/pip.conf
+for part in runtime training dev; do
+    stamp=.venv/.$part-$(cat "requirements/$part.txt" .venv/constraints.txt | sha256sum | cut -c1-12)
+    if [ ! -e "$stamp" ]; then
+        .venv/bin/pip install -q -r "requirements/$part.txt"
+        touch "$stamp"
+    fi
+    [ "$part" != "$level" ] || break
+done
+
+[ -e build/build.ninja ] || cmake -B build -G Ninja -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_INSTALL_PREFIX="$PWD/.venv" -DPYTHON_EXECUTABLE="$PWD/.venv/bin/python" > build.log 2>&1 ||
+    { cat build.log; exit 1; }
+rm -f build.log
+cmake --build build -- --quiet
+cmake --install build > build/install.log
