@@ -15,6 +15,7 @@ from functools import lru_cache
 import torch
 
 FEW_LOOKS = 4.0  # up to so many looks a pixel the speckle is that of real noise, drawn and transformed
+NEXT_COLUMN = 4 / 9  # correlation in power of a Hann window's neighbouring columns
 # two-sided moving average whose output's neighbours correlate as a Hann window's columns do in power: 4/9, 1/36
 COLUMN_TAPS = (0.8694, 0.4930, 0.0320)
 
@@ -22,19 +23,28 @@ COLUMN_TAPS = (0.8694, 0.4930, 0.0320)
 def speckle(frame, total: torch.Tensor, calm: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Factors of mean 1 for the pixels of a frame, float32 [T, F].
 
-    frame: a `fastpath.Frame`. total, calm: expected densities and their calm squares, float32 [T, F].
+    frame: a `fastpath.Frame`. total, calm: `fastpath.expected_density`'s, float32 [T, F] and [2, T, F].
     """
     alone = _looks_variance(frame.columns, frame.hop, int(frame.looks.max()))[frame.looks - 1][:, None]
-    left = (alone - calm / total.square()) / alone
-    left = left.clamp(0.02, 1)
+    left = (1 - calm[0] / total.square() / alone).clamp(0.02, 1)
+    beside = left * left.roll(-1, 1)
+    together = (NEXT_COLUMN - calm[1] / (total * total.roll(-1, 1)) / alone) / beside.sqrt()
+    apart = 1 - (together / NEXT_COLUMN).clamp(0, 1)  # share of the variance that neighbours do not have in common
     if frame.segments <= FEW_LOOKS * frame.rows:
-        looks = _noise_looks(frame, generator)
-        return 1 + (looks - 1) * left.sqrt()
+        looks = _noise_looks(frame, generator) - 1
+        looks = (1 - apart).sqrt() * looks + apart.sqrt() * _shuffled(looks, generator)
+        return (1 + looks * left.sqrt()).clamp(min=1e-3)
+    white = torch.randn(frame.rows, frame.columns + 2, generator=generator)
     a, b, c = COLUMN_TAPS
-    z = torch.randn(frame.rows, frame.columns + 2, generator=generator)
-    z = a * z[:, :-2] + b * z[:, 1:-1] + c * z[:, 2:]
+    z = a * white[:, :-2] + b * white[:, 1:-1] + c * white[:, 2:]
+    z = (1 - apart).sqrt() * z + apart.sqrt() * _shuffled(white[:, 1:-1], generator)
     ninth = alone * left / 9  # Wilson and Hilferty: the cube root of a gamma variable is nearly normal
     return (1 - ninth + z * ninth.sqrt()).clamp(min=0).pow(3)
+
+
+def _shuffled(field: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """The same field with its columns in another order: alike in time, strangers side by side."""
+    return field[:, torch.randperm(field.shape[1], generator=generator)]
 
 
 def _noise_looks(frame, generator: torch.Generator) -> torch.Tensor:

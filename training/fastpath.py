@@ -56,18 +56,20 @@ def fast_power(scene: Scene, rows: int = 256, columns: int = 256, clean: bool = 
 
 
 def expected_density(scene: Scene, frame: Frame) -> tuple[torch.Tensor, torch.Tensor]:
-    """-> expected density of each pixel, and the part of its square that phases alone do not shake (fast_speckle)."""
+    """-> expected density of each pixel [T, F], and the parts of its square, and of its product with the next column's,
+    that do not depend on the elements' phases, [2, T, F] (see `fast_speckle`)."""
     receiver = scene.receiver
     response = receiver.power_response(frame.freqs / frame.samp_rate) if receiver else None
     total = torch.ones(frame.rows, frame.columns)
     if response is not None:
         total = total * response.float()
-    steady = torch.zeros_like(total)
+    steady = torch.zeros(2, frame.rows, frame.columns)
     for emitter in scene.emitters:
         if isinstance(emitter.waveform, OfdmWaveform):
             power, calm = grid_density(emitter, frame, receiver)
         else:
-            power, calm = smooth_density(emitter, frame, response)
+            total += smooth_density(emitter, frame, response)
+            continue
         total += power
         steady += calm
     return total, steady
@@ -76,9 +78,9 @@ def expected_density(scene: Scene, frame: Frame) -> tuple[torch.Tensor, torch.Te
 # --- emitters made of resource grids -------------------------------------------------------------------------------
 
 def grid_density(emitter: Emitter, frame: Frame, receiver: object | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Density of one emitter's grids [T, F] and its calm square (see `fast_speckle`)."""
+    """Density of one emitter's grids [T, F] and its calm squares, as `expected_density`."""
     total = torch.zeros(frame.rows, frame.columns)
-    calm = torch.zeros_like(total)
+    calm = torch.zeros(2, frame.rows, frame.columns)
     gain = emitter.gain(frame.duration)
     fading = _Fading(emitter, frame)
     for grid, power in zip(emitter.waveform.grids, emitter.grid_power, strict=True):
@@ -86,19 +88,19 @@ def grid_density(emitter: Emitter, frame: Frame, receiver: object | None) -> tup
         if not len(used):
             continue
         first, last = int(used[0]), int(used[-1]) + 1
-        density, share = _mix(grid, power[:, first:last], first, emitter, frame, receiver, fading)
+        density, shares = _mix(grid, power[:, first:last], first, emitter, frame, receiver, fading)
         density = density * gain
+        if fading.rows is not None:
+            density *= fading.rows
         total += density
-        calm += density.square() * share
-    if fading.rows is not None:
-        total *= fading.rows
-        calm *= fading.rows.square()
+        calm[0] += density.square() * shares[0]
+        calm[1] += density * density.roll(-1, 1) * shares[1]
     return total, calm
 
 
 def _mix(grid: Grid, power: torch.Tensor, first: int, emitter: Emitter, frame: Frame, receiver: object | None,
-         fading: _Fading) -> tuple[torch.Tensor, torch.Tensor]:
-    """Resource elements -> (density [T, F], share of its square that is calm [T, F])."""
+         fading: _Fading) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Resource elements -> (density [T, F], shares of its square that are calm, 2 x [T, F])."""
     group = max(1, int(frame.column_hz / (6 * grid.scs)))  # subcarriers that one column cannot tell apart
     pad = -power.shape[1] % group
     if group > 1:
@@ -120,12 +122,33 @@ def _mix(grid: Grid, power: torch.Tensor, first: int, emitter: Emitter, frame: F
     else:
         density[:, near] = in_time @ (power @ lobes)
         density += in_time @ lobe.far(power * passed.float(), sky, near, grid.scs)
-    density *= emitter.filter_gain(frame.freqs - emitter.center).square().float()
-    # sum of squared weights over the square of their sum: 1 / (number of resource elements that make the pixel)
+    own = frame.freqs - emitter.center
+    density *= (emitter.filter_gain(own).square() * (own.abs() < emitter.waveform.native_rate / 2)).float()
+    rest = 1 - _prefix_variance(grid, frame)
+    return density, [rest * spread[:, None] * share for share in _calm_shares(lobes, near, group, frame.columns)]
+
+
+def _calm_shares(lobes: torch.Tensor, near: torch.Tensor, group: int, columns: int) -> list[torch.Tensor]:
+    """Sum of squared weights over the square of their sum, 1 / (resource elements that make the pixel), float32 [F],
+    and the same for products of a column with the next one's."""
     total = lobes.sum(0)
-    share = torch.zeros(frame.columns)
-    share[near] = lobes.square().sum(0) / total.square().clamp(min=1e-30) / group
-    return density, spread[:, None] * share
+    inside = ((total / total.max().clamp(min=1e-30) - 0.25) / 0.5).clamp(0, 1)  # tails come of symbol changes
+    own, beside = torch.zeros(columns), torch.zeros(columns)
+    scaled = lobes / total.clamp(min=1e-30) * inside / group**0.5
+    own[near] = scaled.square().sum(0)
+    beside[near] = (scaled * scaled.roll(-1, 1)).sum(0)
+    return [own, beside]
+
+
+def _prefix_variance(grid: Grid, frame: Frame) -> float:
+    """What the cyclic prefixes, which repeat a symbol's end, add to the variance of rows longer than a symbol."""
+    length = frame.columns / frame.samp_rate
+    cp = float(grid.cp.median())
+    begin = torch.linspace(-cp / length, 1, 200, dtype=torch.float64)
+    both = _energy((begin + cp / length).clamp(0, 1)) - _energy(begin.clamp(0, 1))
+    row = float(frame.looks.float().mean()) * frame.hop / frame.samp_rate
+    symbol = cp + 1 / grid.scs
+    return 2 * float(both.square().mean()) * (cp + length) / symbol * min(1.0, row / symbol)
 
 
 class _Fading:
@@ -265,7 +288,7 @@ def _lobe_table(columns: int, symbol_samples: float) -> torch.Tensor:
 
 # --- emitters that know their own density ---------------------------------------------------------------------------
 
-def smooth_density(emitter: Emitter, frame: Frame, response: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+def smooth_density(emitter: Emitter, frame: Frame, response: torch.Tensor | None) -> torch.Tensor:
     """Density of an emitter with a `psd` of its own [T, F], seen through the window's lobe."""
     waveform = emitter.waveform
     own = frame.freqs - emitter.center
@@ -277,7 +300,7 @@ def smooth_density(emitter: Emitter, frame: Frame, response: torch.Tensor | None
             density = density * fading.rows
     if response is not None:
         density = density * response.float()
-    return _through_lobe(density) * emitter.gain(frame.duration), torch.zeros_like(density)
+    return _through_lobe(density) * emitter.gain(frame.duration)
 
 
 def _through_lobe(density: torch.Tensor) -> torch.Tensor:
