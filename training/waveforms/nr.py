@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""5G NR downlink, FR1 (TS 38.211, 38.213, 38.104): from an `NrConfig` to resource grids.
+
+Payload bits are random; every synchronisation and reference sequence is the standard's own. CRB 0 is taken to be
+the carrier's lowest resource block; normal cyclic prefix. `random_nr` draws configurations.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+
+import torch
+
+from training.errors import DataError
+from training.waveforms import nr_ssb
+from training.waveforms.nr_channels import Canvas, add_csi_rs, add_pdcch, add_pdsch, amplitude
+from training.waveforms.nr_config import Coreset, CsiRs, NrConfig, Pdsch, Ssb, Tdd
+from training.waveforms.nr_random import random_nr
+from training.waveforms.nr_tables import SSB_SCS, SYMBOLS, n_rb, slot_length, symbol_times
+from training.waveforms.nr_uplink import uplink_grid
+from training.waveforms.ofdm import Grid, OfdmWaveform
+
+__all__ = ["Coreset", "CsiRs", "NrConfig", "Pdsch", "Ssb", "Tdd", "nr_downlink", "random_nr"]
+
+# FFT sizes at which every cyclic prefix is a whole number of samples (multiples of 128).
+_NFFT = (128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
+
+
+def nr_downlink(config: NrConfig, duration: float, rng: torch.Generator) -> OfdmWaveform:
+    """The stretch [config.start, config.start + duration) of the carrier, on `rng`'s device.
+
+    Its grids: the downlink; the sync blocks, where they stand off the carrier's own subcarriers; the uplink of a
+    TDD carrier. DataError where the configuration does not fit its carrier.
+    """
+    scs, blocks = config.scs, n_rb(config.bandwidth, config.scs)
+    length = slot_length(scs)
+    first = math.floor(config.start / length + 1e-9)
+    slots = math.ceil((config.start + duration) / length - 1e-9) - first
+    start, cp = symbol_times(scs, first, slots, config.start)
+    lowest = -6.0 * blocks * scs  # TS 38.104 5.4.2.2: the raster stands on subcarrier 6 N_RB
+    slot = torch.arange(first, first + slots)
+    downlink = _downlink_symbols(config.tdd, slot)
+    device = rng.device
+    allowed = (torch.arange(SYMBOLS) < downlink[:, None]).to(device)
+    canvas = Canvas(
+        re=torch.zeros(slots, SYMBOLS, blocks, 12, dtype=torch.complex64, device=device),
+        slot=slot,
+        slots_per_frame=round(0.010 / length),
+        downlink=downlink,
+        free=allowed[..., None].repeat(1, 1, blocks),
+        closed=torch.zeros(slots, SYMBOLS, blocks, dtype=torch.bool, device=device),
+        pci=config.pci,
+    )
+    main = Grid(canvas.re.view(slots * SYMBOLS, blocks * 12), scs, lowest, start, cp)
+    grids = [main]
+    if config.ssb:
+        sync = _sync_blocks(config, duration, main, canvas, rng)
+        if sync:
+            grids.append(sync)
+    for coreset in config.coresets:
+        add_pdcch(canvas, coreset, rng)
+    for user in config.pdsch:
+        add_pdsch(canvas, user, rng)
+    for csi in config.csi_rs:
+        add_csi_rs(canvas, csi)
+    if config.tdd and config.tdd.uplink_db is not None:
+        grids.append(uplink_grid(config, main, slot, rng))
+    nfft = next(n for n in _NFFT if n >= blocks * 12)
+    return OfdmWaveform("NR", "nr", main.band, grids, nfft * scs, duration, _info(config, blocks))
+
+
+def _downlink_symbols(tdd: Tdd | None, slot: torch.Tensor) -> torch.Tensor:
+    """int64 [slots]: how many symbols of each slot are downlink."""
+    if tdd is None:
+        return torch.full_like(slot, SYMBOLS)
+    counts = {"D": SYMBOLS, "S": tdd.downlink, "U": 0}
+    return torch.tensor([counts[c] for c in tdd.pattern])[slot % len(tdd.pattern)]
+
+
+def _sync_blocks(config: NrConfig, duration: float, main: Grid, canvas: Canvas, rng) -> Grid | None:
+    """Sends the sync blocks and closes the resource blocks under them (TS 38.214 5.1.4.1).
+
+    They go straight onto the carrier's grid where they fit it, else onto the grid that is returned. Blocks that
+    would meet a symbol which is not downlink are not sent.
+    """
+    ssb = config.ssb
+    scs = SSB_SCS[ssb.case]
+    width = nr_ssb.WIDTH * scs
+    offset = ssb.first_subcarrier - main.first_subcarrier
+    low = (offset - (scs - main.scs) / 2) / (12 * main.scs)  # of the block's lower edge, in resource blocks
+    high = low + width / (12 * main.scs)
+    if low < -1e-9 or high > canvas.re.shape[2] + 1e-9:
+        raise DataError(f"the sync block at {ssb.first_subcarrier:g} Hz does not fit its {config.bandwidth:g} Hz carrier")
+    under = slice(math.floor(low + 1e-9), math.ceil(high - 1e-9))
+    sent = nr_ssb.occasions(ssb, config.start, duration)
+    aligned = scs == main.scs and abs(offset / scs - round(offset / scs)) < 1e-6
+    end = main.start + main.cp + 1 / main.scs
+    rows, starts, prefixes = [], [], []
+    for index, symbol, second_half in sent:
+        begin, cp = symbol_times(scs, symbol // SYMBOLS, 2, config.start)
+        begin, cp = (t[symbol % SYMBOLS :][:4] for t in (begin, cp))
+        met = (main.start < begin[-1] + cp[-1] + 1 / scs - 1e-9) & (end > begin[0] + 1e-9)
+        slot, l = met.nonzero()[:, 0] // SYMBOLS, met.nonzero()[:, 0] % SYMBOLS
+        if not len(slot) or not bool((l < canvas.downlink[slot]).all()):
+            continue
+        canvas.free[slot, l, under] = False
+        canvas.closed[slot, l, under] = True
+        re = nr_ssb.block(config.pci, index, len(ssb.bitmap), second_half, rng) * amplitude(ssb.power_db)
+        if aligned:
+            row, column = int(met.nonzero()[0, 0]), round(offset / scs)
+            main.re[row : row + 4, column : column + nr_ssb.WIDTH] = re
+        else:
+            rows.append(re)
+            starts.append(begin)
+            prefixes.append(cp)
+    if not rows:
+        return None
+    return Grid(torch.cat(rows), scs, ssb.first_subcarrier, torch.cat(starts), torch.cat(prefixes))
+
+
+def _info(config: NrConfig, blocks: int) -> dict:
+    info = asdict(config)
+    info.pop("lte")
+    return {"n_rb": blocks, **info}

@@ -1,0 +1,260 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""NR's physical channels and reference signals, laid onto a carrier's grid: PDCCH, PDSCH, DM-RS, PT-RS, CSI-RS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from training.waveforms.nr_config import Coreset, CsiRs, Pdsch
+from training.waveforms.nr_tables import SYMBOLS, dmrs_symbols
+from training.waveforms.sequences import gold, qam, qpsk
+
+
+@dataclass
+class Canvas:
+    """A carrier's downlink grid while it fills: slots x 14 symbols x N_RB blocks x 12 subcarriers.
+
+    re: complex64 [slots, 14, blocks, 12]. slot: int64 [slots], the slot's number from the timeline's zero.
+    slots_per_frame: 10 x 2^mu. downlink: int64 [slots], how many of a slot's symbols (its first) are downlink.
+    free: bool [slots, 14, blocks], where a channel may still be put. closed: the same shape, what CSI-RS must not
+    overwrite (sync blocks, PDCCH, DM-RS).
+    """
+
+    re: torch.Tensor
+    slot: torch.Tensor
+    slots_per_frame: int
+    downlink: torch.Tensor
+    free: torch.Tensor
+    closed: torch.Tensor
+    pci: int
+
+    @property
+    def tiles(self) -> torch.Tensor:
+        """The grid as one row for each block and symbol: a view, complex64 [slots * 14 * blocks, 12]."""
+        return self.re.view(-1, 12)
+
+    def sequence(self, symbols: tuple[int, ...], c_init, length: int) -> torch.Tensor:
+        """complex64 [slots, len(symbols), length]: the QPSK sequence of `c_init(slot in frame, symbol)` for each."""
+        in_frame = self.slot % self.slots_per_frame
+        numbers, which = in_frame.unique(return_inverse=True)
+        rows = [gold(c_init(n, l) % (1 << 31), 2 * length) for n in numbers.tolist() for l in symbols]
+        values = qpsk(torch.stack(rows).reshape(-1)).view(len(numbers), len(symbols), length)
+        return values.to(self.re.device)[which]
+
+
+def amplitude(db: float) -> float:
+    return 10 ** (db / 20)
+
+
+def bursts(slots: int, activity: float, burst: float, rng: torch.Generator) -> torch.Tensor:
+    """bool [slots]: on for the share `activity` of slots, in runs of `burst` slots on average (a Markov chain)."""
+    if activity >= 1 or slots == 0:
+        return torch.full((slots,), activity > 0)
+    draws = torch.rand(slots, generator=rng, device=rng.device).tolist()
+    stop = 1 / max(burst, 1.0)
+    go = min(1.0, stop * activity / max(1 - activity, 1e-9))
+    on, state = [], draws[0] < activity
+    for draw in draws:
+        on.append(state)
+        state = draw >= stop if state else draw < go
+    return torch.tensor(on)
+
+
+# --- PDCCH ---------------------------------------------------------------------------------------------------------
+
+
+def cce_of_reg(coreset: Coreset, shift: int) -> torch.Tensor:
+    """int64 [REGs]: the control channel element each REG belongs to; REGs number time first (TS 38.211 7.3.2.2)."""
+    regs = coreset.prbs * coreset.symbols
+    bundle = coreset.bundle or 6
+    order = torch.arange(regs // bundle)
+    if coreset.bundle:
+        rows = next((r for r in (6, 3, 2) if len(order) % r == 0), 1)
+        columns = len(order) // rows
+        order = (order % rows * columns + order // rows + shift) % len(order)  # f(x), written x -> bundle
+    owner = torch.empty(regs, dtype=torch.long)
+    slots = order[:, None] * bundle + torch.arange(bundle)
+    owner[slots.reshape(-1)] = torch.arange(len(order)).repeat_interleave(bundle) * bundle // 6
+    return owner
+
+
+def add_pdcch(canvas: Canvas, coreset: Coreset, rng: torch.Generator) -> None:
+    """Random DCIs with their DM-RS in every monitored slot whose symbols are downlink and free."""
+    slots, device = len(canvas.slot), canvas.re.device
+    cces = coreset.prbs * coreset.symbols // 6
+    levels = [level for level in coreset.levels if level <= cces] or [1]
+    most = max(1, cces // min(levels))
+    count = torch.poisson(torch.full((slots,), float(coreset.load), device=device), generator=rng).clamp(max=most)
+    count[((canvas.slot - coreset.offset) % coreset.period != 0).to(device)] = 0
+    level = torch.tensor(levels, device=device)[
+        torch.randint(len(levels), (slots, most), generator=rng, device=device)
+    ]
+    first = (torch.rand(slots, most, generator=rng, device=device) * (cces // level)).long() * level
+    cce = torch.arange(cces, device=device)
+    taken = (cce >= first[..., None]) & (cce < (first + level)[..., None])
+    taken &= (torch.arange(most, device=device) < count[:, None])[..., None]
+    owner = cce_of_reg(coreset, canvas.pci % max(1, cces * 6 // (coreset.bundle or 6))).to(device)
+    used = taken.any(1)[:, owner].view(slots, coreset.prbs, coreset.symbols).transpose(1, 2)
+
+    span = slice(coreset.first_symbol, coreset.first_symbol + coreset.symbols)
+    blocks = slice(coreset.prb_start, coreset.prb_start + coreset.prbs)
+    free = canvas.free[:, span, blocks]
+    used = used & free.all(1, keepdim=True)
+    held = used.any(1, keepdim=True).any(2, keepdim=True) & free if coreset.wideband else used
+
+    pci, symbols = canvas.pci, tuple(range(span.start, span.stop))
+    dmrs = canvas.sequence(
+        symbols,
+        lambda n, l: (1 << 17) * (14 * n + l + 1) * (2 * pci + 1) + 2 * pci,  # TS 38.211 7.4.1.3.1
+        3 * canvas.re.shape[2],
+    ).view(slots, coreset.symbols, -1, 3)[:, :, blocks]
+    values = torch.zeros(*used.shape, 12, dtype=torch.complex64, device=device)
+    values[used] = qam(4, int(used.sum()) * 12, rng).view(-1, 12)
+    values[..., 1::4] = dmrs * held[..., None]
+    put = used | held
+    canvas.re[:, span, blocks][put] = values[put] * amplitude(coreset.power_db)
+    canvas.free[:, span, blocks] &= ~put
+    canvas.closed[:, span, blocks] |= put
+
+
+# --- PDSCH ---------------------------------------------------------------------------------------------------------
+
+
+def allocation(user: Pdsch, on: torch.Tensor, blocks: int, rng: torch.Generator) -> torch.Tensor:
+    """bool [slots, blocks]: the resource blocks of `user`, drawn anew for each run of slots that are on."""
+    region = torch.zeros(blocks, dtype=torch.bool)
+    for first, count in user.prbs:
+        region[first : first + count] = True
+    if user.allocation == "fixed":
+        return on[:, None] & region
+    run = torch.cumsum(on & ~torch.cat([on.new_zeros(1), on[:-1]]), 0)
+    runs = int(run[-1]) + 1 if len(run) else 1
+    if user.allocation == "rbg":
+        groups = -(-blocks // user.rbg)
+        picked = (torch.rand(runs, groups, generator=rng, device=rng.device) < user.fill).cpu()
+        chosen = picked.repeat_interleave(user.rbg, 1)[:, :blocks] & region
+    else:
+        rank = torch.cumsum(region, 0) - 1
+        total = int(region.sum())
+        draw = torch.rand(runs, 2, generator=rng, device=rng.device).cpu()
+        width = (total * user.fill * (0.5 + draw[:, :1])).round().clamp(1, max(total, 1))
+        low = (draw[:, 1:] * (total - width + 1)).floor()
+        chosen = region & (rank >= low) & (rank < low + width)
+    return on[:, None] & chosen[run]
+
+
+def pdsch_slots(user: Pdsch, slot: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    """bool [slots]: where `user` is scheduled."""
+    if user.period:
+        return (slot - user.offset) % user.period < user.burst
+    return bursts(len(slot), user.activity, user.burst, rng)
+
+
+# Subcarriers of a block that a CDM group's DM-RS takes: TS 38.211 7.4.1.1.2, types 1 and 2.
+_CDM = {1: ((0, 2, 4, 6, 8, 10), (1, 3, 5, 7, 9, 11)), 2: ((0, 1, 6, 7), (2, 3, 8, 9), (4, 5, 10, 11))}
+
+
+def add_pdsch(canvas: Canvas, user: Pdsch, rng: torch.Generator) -> None:
+    """Random PDSCH with its DM-RS and PT-RS; slots with fewer downlink symbols carry a shorter one."""
+    blocks, device = canvas.re.shape[2], canvas.re.device
+    alloc = allocation(user, pdsch_slots(user, canvas.slot, rng), blocks, rng)
+    for downlink in canvas.downlink.unique().tolist():
+        symbols = min(user.symbols, downlink - user.start)
+        if symbols < 2 or (user.mapping == "A" and user.start + symbols <= user.dmrs_l0 + 1):
+            continue
+        here = alloc & (canvas.downlink == downlink)[:, None]
+        if here.any():
+            _fill_pdsch(canvas, user, here.to(device), symbols, rng)
+
+
+def _fill_pdsch(canvas: Canvas, user: Pdsch, alloc: torch.Tensor, symbols: int, rng: torch.Generator) -> None:
+    device, blocks = canvas.re.device, canvas.re.shape[2]
+    cdm = _CDM[user.dmrs_type]
+    with_dmrs = dmrs_symbols(
+        user.mapping, user.start, symbols, user.dmrs_additional, user.dmrs_l0, user.dmrs_double
+    )
+    in_time = torch.zeros(SYMBOLS, dtype=torch.bool, device=device)
+    in_time[user.start : user.start + symbols] = True
+    mask = canvas.free & alloc[:, None] & in_time[:, None]
+    tile = mask.view(-1).nonzero()[:, 0]
+    if not len(tile):
+        return
+    power = amplitude(user.power_db)
+    canvas.tiles[tile] = qam(user.order, len(tile) * 12, rng).mul_(power).view(-1, 12)
+
+    pci, per_block = canvas.pci, len(cdm[0])
+    dmrs = canvas.sequence(
+        with_dmrs,
+        lambda n, l: (1 << 17) * (14 * n + l + 1) * (2 * pci + 1) + 2 * pci,  # TS 38.211 7.4.1.1.1
+        per_block * blocks,
+    ).view(len(canvas.slot), len(with_dmrs), blocks, per_block)
+    dmrs *= power * (user.cdm_groups / user.cdm_used) ** 0.5  # TS 38.214 table 4.1-1
+    if user.ptrs:
+        _put_ptrs(canvas, user, mask, symbols, with_dmrs, dmrs[:, 0, :, 0])
+    for i, l in enumerate(with_dmrs):
+        slot, block = mask[:, l].nonzero(as_tuple=True)
+        tiles = canvas.re[slot, l, block]
+        for group in range(min(user.cdm_groups, len(cdm))):
+            tiles[:, list(cdm[group])] = dmrs[slot, i, block] if group < user.cdm_used else 0
+        canvas.re[slot, l, block] = tiles
+        canvas.closed[:, l] |= mask[:, l]
+    canvas.free &= ~mask
+
+
+def _put_ptrs(canvas, user, mask, symbols, with_dmrs, values) -> None:
+    """PT-RS on subcarrier 0 of every K-th block, every L symbols, counted anew from each DM-RS (TS 38.211 7.4.1.2)."""
+    every_block, every_symbol = user.ptrs
+    comb = torch.arange(mask.shape[2], device=mask.device) % every_block == canvas.pci % every_block
+    since = 0
+    for l in range(user.start, user.start + symbols):
+        if l in with_dmrs:
+            since = 0
+        elif since % every_symbol == 0:
+            slot, block = (mask[:, l] & comb).nonzero(as_tuple=True)
+            canvas.re[slot, l, block, 0] = values[slot, block]
+        since += 1
+
+
+# --- CSI-RS --------------------------------------------------------------------------------------------------------
+
+# Subcarriers (re k0) and their symbols (re l0) of each row's elements, and how many ports share each pair of
+# subcarriers: TS 38.211 table 7.4.1.5.3-1.
+_CSI = {
+    1: (((0, 0), (4, 0), (8, 0), (0, 4), (4, 4), (8, 4)), 1),
+    2: (((0, 0),), 1),
+    3: (((0, 0), (1, 0)), 2),
+    4: (((0, 0), (1, 0), (2, 0), (3, 0)), 2),
+    5: (((0, 0), (1, 0), (0, 1), (1, 1)), 2),
+}
+
+
+def add_csi_rs(canvas: Canvas, csi: CsiRs) -> None:
+    """CSI-RS over whatever PDSCH stands there (which is matched around it), not over sync blocks or PDCCH."""
+    elements, ports = _CSI[csi.row]
+    device, blocks = canvas.re.device, canvas.re.shape[2]
+    since = (canvas.slot - csi.offset) % csi.period
+    on = (since < (2 if csi.row == 1 else 1)).to(device)
+    block = torch.arange(csi.prb_start, min(csi.prb_start + csi.prbs, blocks), device=device)
+    if csi.density < 1:
+        block = block[block % 2 == csi.offset % 2]
+    per_block = 3 if csi.row == 1 else 1
+    pci = canvas.pci
+    for l in sorted({csi.symbol + e[1] for e in elements}):
+        if l >= SYMBOLS:
+            continue
+        r = canvas.sequence(
+            (l,),
+            lambda n, l: (1 << 10) * (14 * n + l + 1) * (2 * pci + 1) + pci,  # TS 38.211 7.4.1.5.2
+            per_block * blocks,
+        )[:, 0].view(-1, blocks, per_block)
+        open_ = (on & (canvas.downlink.to(device) > l))[:, None] & ~canvas.closed[:, l]
+        slot, where = open_[:, block].nonzero(as_tuple=True)
+        where = block[where]
+        for i, k in enumerate(e[0] for e in elements if csi.symbol + e[1] == l):
+            # two ports in one pair of subcarriers, one turned by j as two antennas are: [1, 1] + j [1, -1]
+            turn = 1.0 if ports == 1 else complex(0.5**0.5, (0.5**0.5) * (1 - 2 * (i % 2)))
+            value = r[slot, where, i if csi.row == 1 else 0] * (turn * amplitude(csi.power_db))
+            canvas.re[slot, l, where, (csi.subcarrier + k) % 12] = value
