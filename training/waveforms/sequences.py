@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sequences of TS 36.211 and TS 38.211: Gold, m and Zadoff-Chu, and the constellations they or data ride on."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+GOLD_SKIP = 1600  # N_C of TS 36.211 7.2 and TS 38.211 5.2.1
+
+
+@lru_cache(maxsize=8)
+def _gold_basis(length: int) -> tuple[np.ndarray, np.ndarray]:
+    """-> x1 from N_C on, packed, and the response of x2 to each of its 31 initial bits, packed [31, bytes].
+
+    A Gold sequence is linear in its initial bits, so each one is an exclusive or of rows of this table.
+    """
+    total = GOLD_SKIP + length
+    x1 = np.zeros(total + 31, np.uint8)
+    x1[0] = 1
+    x2 = np.zeros((31, total + 31), np.uint8)
+    x2[:, :31] = np.eye(31, dtype=np.uint8)
+    for n in range(total):
+        x1[n + 31] = x1[n + 3] ^ x1[n]
+        x2[:, n + 31] = x2[:, n + 3] ^ x2[:, n + 2] ^ x2[:, n + 1] ^ x2[:, n]
+    return np.packbits(x1[GOLD_SKIP:total]), np.packbits(x2[:, GOLD_SKIP:total], axis=1)
+
+
+def gold(c_init: int, length: int) -> torch.Tensor:
+    """-> uint8 [length], the pseudo-random sequence c of TS 36.211 7.2 = TS 38.211 5.2.1, for 0 <= c_init < 2^31."""
+    return torch.from_numpy(_gold(c_init, length)).clone()
+
+
+@lru_cache(maxsize=65536)
+def _gold(c_init: int, length: int) -> np.ndarray:
+    # Tables come in a few lengths only, so that a new length does not mean a new table.
+    x1, x2 = _gold_basis(1 << max(11, (length - 1).bit_length()))
+    used = [i for i in range(31) if c_init >> i & 1]
+    size = (length + 7) // 8
+    packed = x1[:size] ^ np.bitwise_xor.reduce(x2[used, :size], axis=0) if used else x1[:size]
+    return np.unpackbits(packed, count=length)
+
+
+def m_sequence(taps: tuple[int, ...], start: tuple[int, ...], length: int) -> torch.Tensor:
+    """x(i + m) = sum of x(i + tap) mod 2 with x(0..m-1) = start, as TS 36.211 6.11.2.1 writes them -> int64 [length]."""
+    x = list(start)
+    while len(x) < length:
+        i = len(x) - len(start)
+        x.append(sum(x[i + tap] for tap in taps) % 2)
+    return torch.tensor(x[:length])
+
+
+def zadoff_chu(root: int, length: int) -> torch.Tensor:
+    """exp(-j pi u n (n + 1) / N) -> complex64 [length]; odd lengths. TS 36.211 5.5.1.1."""
+    n = torch.arange(length, dtype=torch.int64)
+    phase = -math.pi * ((root * n * (n + 1)) % (2 * length)).double() / length
+    return torch.polar(torch.ones_like(phase), phase).to(torch.complex64)
+
+
+def qpsk(bits: torch.Tensor) -> torch.Tensor:
+    """Bits [..., 2 n] -> complex64 [..., n]: ((1 - 2 c(2i)) + j (1 - 2 c(2i + 1))) / sqrt 2. TS 36.211 6.10.1.1."""
+    parts = (1 - 2 * bits.float()) / math.sqrt(2)
+    return torch.view_as_complex(parts.unflatten(-1, (-1, 2)).contiguous())
+
+
+def qam(order: int, count: int, generator: torch.Generator) -> torch.Tensor:
+    """Random symbols of a square constellation of 4, 16, 64, 256 or 1024 points, mean power 1 -> complex64 [count]."""
+    side = math.isqrt(order)
+    levels = torch.randint(0, side, (count, 2), generator=generator, device=generator.device)
+    parts = (2 * levels.float() - (side - 1)) / math.sqrt(2 * (order - 1) / 3)
+    return torch.view_as_complex(parts)
