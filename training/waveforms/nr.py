@@ -92,7 +92,7 @@ def _sync_blocks(config: NrConfig, duration: float, main: Grid, canvas: Canvas, 
     low = (offset - (scs - main.scs) / 2) / (12 * main.scs)  # of the block's lower edge, in resource blocks
     high = low + width / (12 * main.scs)
     if low < -1e-9 or high > canvas.re.shape[2] + 1e-9:
-        raise DataError(f"the sync block at {ssb.first_subcarrier:g} Hz does not fit its {config.bandwidth:g} Hz carrier")
+        raise DataError(f"a sync block at {ssb.first_subcarrier:g} Hz does not fit into {config.bandwidth:g} Hz")
     under = slice(math.floor(low + 1e-9), math.ceil(high - 1e-9))
     sent = nr_ssb.occasions(ssb, config.start, duration)
     aligned = scs == main.scs and abs(offset / scs - round(offset / scs)) < 1e-6
@@ -102,11 +102,11 @@ def _sync_blocks(config: NrConfig, duration: float, main: Grid, canvas: Canvas, 
         begin, cp = symbol_times(scs, symbol // SYMBOLS, 2, config.start)
         begin, cp = (t[symbol % SYMBOLS :][:4] for t in (begin, cp))
         met = (main.start < begin[-1] + cp[-1] + 1 / scs - 1e-9) & (end > begin[0] + 1e-9)
-        slot, l = met.nonzero()[:, 0] // SYMBOLS, met.nonzero()[:, 0] % SYMBOLS
-        if not len(slot) or not bool((l < canvas.downlink[slot]).all()):
+        slot, within = met.nonzero()[:, 0] // SYMBOLS, met.nonzero()[:, 0] % SYMBOLS
+        if not len(slot) or not bool((within < canvas.downlink[slot]).all()):
             continue
-        canvas.free[slot, l, under] = False
-        canvas.closed[slot, l, under] = True
+        canvas.free[slot, within, under] = False
+        canvas.closed[slot, within, under] = True
         re = nr_ssb.block(config.pci, index, len(ssb.bitmap), second_half, rng) * amplitude(ssb.power_db)
         if aligned:
             row, column = int(met.nonzero()[0, 0]), round(offset / scs)

@@ -40,7 +40,7 @@ class Canvas:
         """complex64 [slots, len(symbols), length]: the QPSK sequence of `c_init(slot in frame, symbol)` for each."""
         in_frame = self.slot % self.slots_per_frame
         numbers, which = in_frame.unique(return_inverse=True)
-        rows = [gold(c_init(n, l) % (1 << 31), 2 * length) for n in numbers.tolist() for l in symbols]
+        rows = [gold(c_init(n, symbol) % (1 << 31), 2 * length) for n in numbers.tolist() for symbol in symbols]
         values = qpsk(torch.stack(rows).reshape(-1)).view(len(numbers), len(symbols), length)
         return values.to(self.re.device)[which]
 
@@ -89,9 +89,7 @@ def add_pdcch(canvas: Canvas, coreset: Coreset, rng: torch.Generator) -> None:
     most = max(1, cces // min(levels))
     count = torch.poisson(torch.full((slots,), float(coreset.load), device=device), generator=rng).clamp(max=most)
     count[((canvas.slot - coreset.offset) % coreset.period != 0).to(device)] = 0
-    level = torch.tensor(levels, device=device)[
-        torch.randint(len(levels), (slots, most), generator=rng, device=device)
-    ]
+    level = torch.tensor(levels, device=device)[torch.randint(len(levels), (slots, most), generator=rng, device=device)]
     first = (torch.rand(slots, most, generator=rng, device=device) * (cces // level)).long() * level
     cce = torch.arange(cces, device=device)
     taken = (cce >= first[..., None]) & (cce < (first + level)[..., None])
@@ -108,7 +106,7 @@ def add_pdcch(canvas: Canvas, coreset: Coreset, rng: torch.Generator) -> None:
     pci, symbols = canvas.pci, tuple(range(span.start, span.stop))
     dmrs = canvas.sequence(
         symbols,
-        lambda n, l: (1 << 17) * (14 * n + l + 1) * (2 * pci + 1) + 2 * pci,  # TS 38.211 7.4.1.3.1
+        lambda n, symbol: (1 << 17) * (14 * n + symbol + 1) * (2 * pci + 1) + 2 * pci,  # TS 38.211 7.4.1.3.1
         3 * canvas.re.shape[2],
     ).view(slots, coreset.symbols, -1, 3)[:, :, blocks]
     values = torch.zeros(*used.shape, 12, dtype=torch.complex64, device=device)
@@ -173,9 +171,7 @@ def add_pdsch(canvas: Canvas, user: Pdsch, rng: torch.Generator) -> None:
 def _fill_pdsch(canvas: Canvas, user: Pdsch, alloc: torch.Tensor, symbols: int, rng: torch.Generator) -> None:
     device, blocks = canvas.re.device, canvas.re.shape[2]
     cdm = _CDM[user.dmrs_type]
-    with_dmrs = dmrs_symbols(
-        user.mapping, user.start, symbols, user.dmrs_additional, user.dmrs_l0, user.dmrs_double
-    )
+    with_dmrs = dmrs_symbols(user.mapping, user.start, symbols, user.dmrs_additional, user.dmrs_l0, user.dmrs_double)
     in_time = torch.zeros(SYMBOLS, dtype=torch.bool, device=device)
     in_time[user.start : user.start + symbols] = True
     mask = canvas.free & alloc[:, None] & in_time[:, None]
@@ -188,19 +184,19 @@ def _fill_pdsch(canvas: Canvas, user: Pdsch, alloc: torch.Tensor, symbols: int, 
     pci, per_block = canvas.pci, len(cdm[0])
     dmrs = canvas.sequence(
         with_dmrs,
-        lambda n, l: (1 << 17) * (14 * n + l + 1) * (2 * pci + 1) + 2 * pci,  # TS 38.211 7.4.1.1.1
+        lambda n, symbol: (1 << 17) * (14 * n + symbol + 1) * (2 * pci + 1) + 2 * pci,  # TS 38.211 7.4.1.1.1
         per_block * blocks,
     ).view(len(canvas.slot), len(with_dmrs), blocks, per_block)
     dmrs *= power * (user.cdm_groups / user.cdm_used) ** 0.5  # TS 38.214 table 4.1-1
     if user.ptrs:
         _put_ptrs(canvas, user, mask, symbols, with_dmrs, dmrs[:, 0, :, 0])
-    for i, l in enumerate(with_dmrs):
-        slot, block = mask[:, l].nonzero(as_tuple=True)
-        tiles = canvas.re[slot, l, block]
+    for i, symbol in enumerate(with_dmrs):
+        slot, block = mask[:, symbol].nonzero(as_tuple=True)
+        tiles = canvas.re[slot, symbol, block]
         for group in range(min(user.cdm_groups, len(cdm))):
             tiles[:, list(cdm[group])] = dmrs[slot, i, block] if group < user.cdm_used else 0
-        canvas.re[slot, l, block] = tiles
-        canvas.closed[:, l] |= mask[:, l]
+        canvas.re[slot, symbol, block] = tiles
+        canvas.closed[:, symbol] |= mask[:, symbol]
     canvas.free &= ~mask
 
 
@@ -209,12 +205,12 @@ def _put_ptrs(canvas, user, mask, symbols, with_dmrs, values) -> None:
     every_block, every_symbol = user.ptrs
     comb = torch.arange(mask.shape[2], device=mask.device) % every_block == canvas.pci % every_block
     since = 0
-    for l in range(user.start, user.start + symbols):
-        if l in with_dmrs:
+    for symbol in range(user.start, user.start + symbols):
+        if symbol in with_dmrs:
             since = 0
         elif since % every_symbol == 0:
-            slot, block = (mask[:, l] & comb).nonzero(as_tuple=True)
-            canvas.re[slot, l, block, 0] = values[slot, block]
+            slot, block = (mask[:, symbol] & comb).nonzero(as_tuple=True)
+            canvas.re[slot, symbol, block, 0] = values[slot, block]
         since += 1
 
 
@@ -242,19 +238,19 @@ def add_csi_rs(canvas: Canvas, csi: CsiRs) -> None:
         block = block[block % 2 == csi.offset % 2]
     per_block = 3 if csi.row == 1 else 1
     pci = canvas.pci
-    for l in sorted({csi.symbol + e[1] for e in elements}):
-        if l >= SYMBOLS:
+    for symbol in sorted({csi.symbol + e[1] for e in elements}):
+        if symbol >= SYMBOLS:
             continue
         r = canvas.sequence(
-            (l,),
-            lambda n, l: (1 << 10) * (14 * n + l + 1) * (2 * pci + 1) + pci,  # TS 38.211 7.4.1.5.2
+            (symbol,),
+            lambda n, symbol: (1 << 10) * (14 * n + symbol + 1) * (2 * pci + 1) + pci,  # TS 38.211 7.4.1.5.2
             per_block * blocks,
         )[:, 0].view(-1, blocks, per_block)
-        open_ = (on & (canvas.downlink.to(device) > l))[:, None] & ~canvas.closed[:, l]
+        open_ = (on & (canvas.downlink.to(device) > symbol))[:, None] & ~canvas.closed[:, symbol]
         slot, where = open_[:, block].nonzero(as_tuple=True)
         where = block[where]
-        for i, k in enumerate(e[0] for e in elements if csi.symbol + e[1] == l):
+        for i, k in enumerate(e[0] for e in elements if csi.symbol + e[1] == symbol):
             # two ports in one pair of subcarriers, one turned by j as two antennas are: [1, 1] + j [1, -1]
             turn = 1.0 if ports == 1 else complex(0.5**0.5, (0.5**0.5) * (1 - 2 * (i % 2)))
             value = r[slot, where, i if csi.row == 1 else 0] * (turn * amplitude(csi.power_db))
-            canvas.re[slot, l, where, (csi.subcarrier + k) % 12] = value
+            canvas.re[slot, symbol, where, (csi.subcarrier + k) % 12] = value

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 
@@ -174,7 +175,7 @@ def random_users(d: Draw, blocks: int, load: str, l0: int, first_symbol: int) ->
     count = d.pick((1, 2, 3), (0.5, 0.3, 0.2))
     cuts = sorted({0, blocks, *(d.integer(1, blocks - 1) for _ in range(count - 1))})
     users = []
-    for low, high in zip(cuts, cuts[1:], strict=False):
+    for low, high in pairwise(cuts):
         user = random_pdsch(d, ((low, high - low),), l0, first_symbol)
         width = high - low
         if load == "full":

@@ -87,4 +87,3 @@ def occasions(ssb: Ssb, start: float, duration: float) -> list[tuple[int, int, b
                 if ssb.bitmap[index]:
                     found.append((index, half * per_half + symbol, half % 2 == 1))
     return found
-

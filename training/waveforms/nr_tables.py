@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""NR's numbers: carrier widths, symbol times, where sync blocks and reference signals stand (TS 38.104, 38.211, 38.213)."""
+"""NR's numbers: carrier widths, symbol times, places of sync blocks and DM-RS (TS 38.104, 38.211, 38.213)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SSB_PERIODS = (0.005, 0.010, 0.020, 0.040, 0.080, 0.160)  # s; TS 38.331 ssb-per
 
 
 def n_rb(bandwidth: float, scs: float) -> int:
-    """Resource blocks of a channel `bandwidth` Hz wide at spacing `scs` Hz; DataError where there is no such carrier."""
+    """Resource blocks of a channel `bandwidth` Hz wide at spacing `scs` Hz; DataError where there is none."""
     try:
         return N_RB[round(scs)][round(bandwidth / 1e6)]
     except KeyError:
