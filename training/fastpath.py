@@ -14,7 +14,7 @@ from functools import lru_cache
 import torch
 
 from training.fast_speckle import speckle
-from training.scene_model import Emitter, Scene, response_times
+from training.scene_model import LEAD, Emitter, Scene, response_times
 from training.spectrogram import frame_geometry
 from training.waveforms.ofdm import Grid, OfdmWaveform
 
@@ -292,7 +292,7 @@ def smooth_density(emitter: Emitter, frame: Frame, response: torch.Tensor | None
     """Density of an emitter with a `psd` of its own [T, F], seen through the window's lobe."""
     waveform = emitter.waveform
     own = frame.freqs - emitter.center
-    density = waveform.psd(frame.row_edges, own, frame.column_hz).float()
+    density = waveform.psd(frame.row_edges + LEAD, own, frame.column_hz).float()
     fading = _Fading(emitter, frame)
     if emitter.channel is not None:
         density = density * fading.mean(own).float()

@@ -14,7 +14,7 @@ import torch
 
 from training.waveforms.ofdm import OfdmWaveform
 
-SILENT_DB = -300.0
+LEAD = 100e-6  # s that an emitter without a grid has been on the air when the frame begins: its time 0 is this earlier
 
 
 @dataclass
