@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from . import _kernel
 from .errors import AtaError
-from .model import Normalise
+
+if TYPE_CHECKING:
+    from .model import Normalise
 
 SAMP_RATES = (0.5e6, 245.76e6)  # Hz, accepted
 FRAME_MS = (0.5, 100.0)  # ms, accepted
