@@ -76,7 +76,8 @@ def random_nr(rng: torch.Generator, **fixed) -> NrConfig:
     else:
         known = N_RB[round(fixed["scs"])] if "scs" in fixed else _BANDWIDTHS
         bandwidth = 1e6 * d.pick({mhz: w for mhz, w in _BANDWIDTHS.items() if mhz <= widest and mhz in known})
-    scs = fixed.get("scs") or d.pick({s: w for s, w in _SCS.items() if round(bandwidth / 1e6) in N_RB[s]})
+    spacings = {s: w for s, w in _SCS.items() if round(bandwidth / 1e6) in N_RB[s]}
+    scs = fixed.get("scs") or (d.pick(spacings) if spacings else 15000)
     blocks = n_rb(bandwidth, scs)
     config = NrConfig(bandwidth, scs, pci=d.integer(0, 1007), start=d.uniform(0, 0.16))
     config.tdd = random_tdd(d, scs) if duplex == "tdd" else None
