@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import torch
 
-from training.fast_speckle import speckle
+from training.fast_speckle import NEXT_COLUMN, looks_variance, speckle
 from training.scene_model import LEAD, Emitter, Scene, response_times
 from training.spectrogram import frame_geometry
 from training.waveforms.ofdm import Grid, OfdmWaveform
@@ -72,6 +72,15 @@ def expected_density(scene: Scene, frame: Frame) -> tuple[torch.Tensor, torch.Te
             continue
         total += power
         steady += calm
+    if receiver:
+        lines = receiver.line_density(frame.freqs / frame.samp_rate).float()
+        total += lines
+        steady[0] += lines.square() * looks_variance(frame)
+        steady[1] += lines * lines.roll(-1) * looks_variance(frame) * NEXT_COLUMN
+        if receiver.iq_db is not None:  # column c mirrors to F - c, the lowest column to itself
+            total = total + 10 ** (-receiver.iq_db / 10) * total.flip(1).roll(1, 1)
+    if receiver:
+        total += receiver.line_density(frame.freqs / frame.samp_rate)
     return total, steady
 
 
@@ -84,7 +93,7 @@ def grid_density(emitter: Emitter, frame: Frame, receiver: object | None) -> tup
     gain = emitter.gain(frame.duration)
     fading = _Fading(emitter, frame)
     for grid, power in zip(emitter.waveform.grids, emitter.grid_power, strict=True):
-        used = power.amax(0).nonzero()
+        used = power.sum(0).nonzero()
         if not len(used):
             continue
         first, last = int(used[0]), int(used[-1]) + 1
@@ -122,7 +131,7 @@ def _mix(grid: Grid, power: torch.Tensor, first: int, emitter: Emitter, frame: F
     else:
         density[:, near] = in_time @ (power @ lobes)
         density += in_time @ lobe.far(power * passed.float(), sky, near, grid.scs)
-    own = frame.freqs - emitter.center
+    own = _nearest(frame, emitter)
     density *= (emitter.filter_gain(own).square() * (own.abs() < emitter.waveform.native_rate / 2)).float()
     rest = 1 - _prefix_variance(grid, frame)
     return density, [rest * spread[:, None] * share for share in _calm_shares(lobes, near, group, frame.columns)]
@@ -151,6 +160,12 @@ def _prefix_variance(grid: Grid, frame: Frame) -> float:
     return 2 * float(both.square().mean()) * (cp + length) / symbol * min(1.0, row / symbol)
 
 
+def _nearest(frame: Frame, emitter: Emitter) -> torch.Tensor:
+    """Columns' frequencies from the emitter's centre; float64 [F]. What folds back in counts where it was sent."""
+    own = frame.freqs - emitter.center
+    return own - frame.samp_rate * torch.round(own / frame.samp_rate)
+
+
 class _Fading:
     """|H|^2 of an emitter's channel: its mean over the frame by frequency, and its course over the rows."""
 
@@ -168,14 +183,15 @@ class _Fading:
             return torch.ones(len(freqs), dtype=torch.float64)
         step = max(1, int(30e3 / max(float(freqs[1] - freqs[0]), 1.0))) if len(freqs) > 1 else 1
         asked = torch.cat([freqs[::step], freqs[-1:]])
-        power = self.channel.response(self.times, asked).abs().square().mean(0).double()
+        few = self.times[:: -(-len(self.times) // 32)]
+        power = self.channel.response(few, asked).abs().square().mean(0).double()
         if step == 1:
             return power[: len(freqs)]
         return _interp(freqs, asked, power)
 
     def _course(self, emitter: Emitter, frame: Frame) -> torch.Tensor:
         low, high = emitter.waveform.active
-        own = (frame.freqs - emitter.center).clamp(low, high)
+        own = _nearest(frame, emitter).clamp(low, high)
         fine = (own[:, None] + torch.tensor([-0.25, 0.25]) * frame.column_hz).reshape(-1)
         power = self.channel.response(self.times, fine).abs().square().float()
         power = power.reshape(len(self.times), frame.columns, 2).mean(-1)

@@ -61,8 +61,15 @@ class LteConfig:
         return N_RB[self.bandwidth]
 
 
-def random_lte(rng: torch.Generator, **fixed: object) -> LteConfig:
-    """Draws a configuration; `fixed` values are kept. Full and idle cells are frequent, as they are off the air."""
+LOADS = {"idle": 0.2, "light": 0.2, "bursty": 0.2, "partial": 0.15, "full": 0.25}
+TDD_SHARE = 0.4  # the same as NR's, so that duplexing tells nothing
+
+
+def random_lte(rng: torch.Generator, load: str | None = None, duplex: str | None = None, **fixed: object) -> LteConfig:
+    """Draws a configuration; `fixed` fields of `LteConfig` are kept. Full and idle cells are frequent, as off the air.
+
+    load: "idle" (no data), "light", "bursty" (whole subframes on and off), "partial" or "full"; duplex: "fdd", "tdd".
+    """
 
     def draw() -> float:
         return float(torch.rand(1, generator=rng))
@@ -70,10 +77,11 @@ def random_lte(rng: torch.Generator, **fixed: object) -> LteConfig:
     def among(values: tuple) -> object:
         return values[int(draw() * len(values)) % len(values)]
 
-    tdd = int(draw() * 7) if draw() < 0.4 else None
+    duplex = duplex or ("tdd" if draw() < TDD_SHARE else "fdd")
+    tdd = int(draw() * 7) if duplex == "tdd" else None
     normal = draw() < 0.93
-    kind = draw()
-    load = 0.0 if kind < 0.15 else 0.02 + 0.1 * draw() if kind < 0.35 else 1.0 if kind < 0.6 else draw()
+    load = load or list(LOADS)[int(torch.multinomial(torch.tensor(list(LOADS.values())), 1, generator=rng))]
+    share = {"idle": 0.0, "light": 0.02 + 0.1 * draw(), "full": 1.0}.get(load, draw())
     uplink = -25 + 40 * draw() if tdd is not None and draw() < 0.5 else None
     some = tuple(sf for sf in MBSFN_ALLOWED if draw() < 0.4) if tdd is None and draw() < 0.06 else ()
     config = LteConfig(
@@ -86,8 +94,8 @@ def random_lte(rng: torch.Generator, **fixed: object) -> LteConfig:
         start=draw() * PERIOD,
         control=1 + int(draw() * 3),
         control_load=float(draw() ** 1.5),
-        load=load,
-        scheduling=str(among(("steady", "subframe", "subframe", "burst"))),
+        load=share,
+        scheduling="burst" if load == "bursty" else str(among(("steady", "subframe", "subframe"))),
         block=int(among((1, 2, 3, 4, 8, 16))),
         orders=(4, 16, 64, 256)[: 1 + int(4 * draw())],
         pdsch_db=float(among((0.0, 0.0, -3.0, -3.0, 3.0, 6 * draw() - 4))),

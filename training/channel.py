@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fading channels: the delay profiles of TS 38.901 and TS 36.101 with Doppler, as taps that both renderers can use."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+# TS 38.901 tables 7.7.2-1 to 7.7.2-5: (delay in delay spreads, power in dB); D and E begin with a line-of-sight tap.
+TDL = {
+    "A": ((0.0, 0.3819, 0.4025, 0.5868, 0.4610, 0.5375, 0.6708, 0.5750, 0.7618, 1.5375, 1.8978, 2.2242, 2.1718, 2.4942,
+           2.5119, 3.0582, 4.0810, 4.4579, 4.5695, 4.7966, 5.0066, 5.3043, 9.6586),
+          (-13.4, 0, -2.2, -4, -6, -8.2, -9.9, -10.5, -7.5, -15.9, -6.6, -16.7, -12.4, -15.2, -10.8, -11.3, -12.7, -16.2,
+           -18.3, -18.9, -16.6, -19.9, -29.7)),
+    "B": ((0.0, 0.1072, 0.2155, 0.2095, 0.2870, 0.2986, 0.3752, 0.5055, 0.3681, 0.3697, 0.5700, 0.5283, 1.1021, 1.2756,
+           1.5474, 1.7842, 2.0169, 2.8294, 3.0219, 3.6187, 4.1067, 4.2790, 4.7834),
+          (0, -2.2, -4, -3.2, -9.8, -1.2, -3.4, -5.2, -7.6, -3, -8.9, -9, -4.8, -5.7, -7.5, -1.9, -7.6, -12.2, -9.8, -11.4,
+           -14.9, -9.2, -11.3)),
+    "C": ((0.0, 0.2099, 0.2219, 0.2329, 0.2176, 0.6366, 0.6448, 0.6560, 0.6584, 0.7935, 0.8213, 0.9336, 1.2285, 1.3083,
+           2.1704, 2.7105, 4.2589, 4.6003, 5.4902, 5.6077, 6.3065, 6.6374, 7.0427, 8.6523),
+          (-4.4, -1.2, -3.5, -5.2, -2.5, 0, -2.2, -3.9, -7.4, -7.1, -10.7, -11.1, -5.1, -6.8, -8.7, -13.2, -13.9, -13.9,
+           -15.8, -17.1, -16, -15.7, -21.6, -22.8)),
+    "D": ((0.0, 0.0, 0.035, 0.612, 1.363, 1.405, 1.804, 2.596, 1.775, 4.042, 7.937, 9.424, 9.708, 12.525),
+          (-0.2, -13.5, -18.8, -21, -22.8, -17.9, -20.1, -21.9, -22.9, -27.8, -23.6, -24.8, -30.0, -27.7)),
+    "E": ((0.0, 0.0, 0.5133, 0.5440, 0.5630, 0.5440, 0.7112, 1.9092, 1.9293, 1.9589, 2.6426, 3.7136, 5.4524, 12.0034,
+           20.6519),
+          (-0.03, -22.03, -15.8, -18.1, -19.8, -22.9, -22.4, -18.6, -20.8, -22.6, -22.3, -25.6, -20.2, -29.8, -29.2)),
+}
+# TS 36.101 tables B.2.1-2 to B.2.1-4: (delay in ns, power in dB)
+LTE_PROFILES = {
+    "EPA": ((0, 30, 70, 90, 110, 190, 410), (0, -1, -2, -3, -8, -17.2, -20.8)),
+    "EVA": ((0, 30, 150, 310, 370, 710, 1090, 1730, 2510), (0, -1.5, -1.4, -3.6, -0.6, -9.1, -7, -12, -16.9)),
+    "ETU": ((0, 50, 120, 200, 230, 500, 1600, 2300, 5000), (-1, -1, -1, 0, 0, 0, -3, -5, -7)),
+}
+SINUSOIDS = 8  # to a fading tap
+BLOCK = 1e-4  # s over which taps stand still while samples pass: a twentieth of a turn at 500 Hz
+
+
+@dataclass
+class Channel:
+    """Taps of a fading channel, mean power 1.
+
+    delay: s [P]. gain: complex64 [P, S], the sinusoids that make each tap. doppler: Hz [P, S], their frequencies.
+    """
+
+    delay: torch.Tensor
+    gain: torch.Tensor
+    doppler: torch.Tensor
+
+    @property
+    def max_doppler(self) -> float:
+        """Hz, the fastest sinusoid."""
+        return float(self.doppler.abs().max())
+
+    def taps(self, times: torch.Tensor) -> torch.Tensor:
+        """Times float64 [T], s -> the taps' gains, complex64 [T, P]."""
+        turn = 2 * math.pi * times[:, None, None] * self.doppler
+        return (self.gain * torch.polar(torch.ones_like(turn), turn)).sum(-1).to(torch.complex64)
+
+    def response(self, times: torch.Tensor, freqs: torch.Tensor) -> torch.Tensor:
+        """Times [T], s, and baseband frequencies [K], Hz -> complex64 [T, K]."""
+        turn = -2 * math.pi * self.delay[:, None] * freqs
+        return self.taps(times.double()) @ torch.polar(torch.ones_like(turn), turn).to(torch.complex64)
+
+    def apply(self, iq: torch.Tensor, rate: float) -> torch.Tensor:
+        """complex64 [N] at `rate` -> the same through the channel; circular over the stretch.
+
+        A steady channel is one multiplication over frequency; a moving one fades each tap by itself, its gains
+        interpolated between points 0.1 ms apart.
+        """
+        count = len(iq)
+        freqs = torch.fft.fftfreq(count, 1 / rate, dtype=torch.float64)
+        spectrum = torch.fft.fft(iq)
+        if self.max_doppler * count / rate < 0.02:
+            return torch.fft.ifft(spectrum * self.response(torch.zeros(1), freqs)[0])
+        points = max(2, round(count / rate / BLOCK) + 1)
+        taps = self.taps(torch.linspace(0, count / rate, points, dtype=torch.float64))
+        out = torch.zeros_like(iq)
+        for p, delay in enumerate(self.delay.tolist()):
+            turn = -2 * math.pi * delay * freqs
+            delayed = torch.fft.ifft(spectrum * torch.polar(torch.ones_like(turn), turn).to(torch.complex64))
+            parts = torch.view_as_real(taps[:, p]).T[None]
+            course = torch.nn.functional.interpolate(parts, size=count, mode="linear", align_corners=True)[0]
+            out += delayed * torch.complex(course[0], course[1])
+        return out
+
+
+def make_channel(profile: str, delay_spread: float, doppler: float, rng: torch.Generator) -> Channel:
+    """A realisation of "A" to "E" (TS 38.901, scaled to `delay_spread` s), "EPA", "EVA", "ETU" or "flat"."""
+    if profile == "flat":
+        delay, power = torch.zeros(1, dtype=torch.float64), torch.ones(1)
+    else:
+        table = TDL.get(profile) or LTE_PROFILES[profile]
+        unit = delay_spread if profile in TDL else 1e-9
+        delay = torch.tensor(table[0], dtype=torch.float64) * unit
+        power = 10 ** (torch.tensor(table[1], dtype=torch.float32) / 10)
+    power = power / power.sum()
+    angle = torch.rand(len(delay), SINUSOIDS, generator=rng, dtype=torch.float64) * 2 * math.pi
+    speed = torch.cos(torch.rand(len(delay), SINUSOIDS, generator=rng, dtype=torch.float64) * 2 * math.pi) * doppler
+    if profile in ("D", "E"):  # line of sight: one sinusoid
+        speed[0] = 0.7 * doppler
+    gain = torch.polar(torch.ones_like(angle), angle) * (power[:, None] / SINUSOIDS).sqrt()
+    if profile in ("D", "E") or (profile == "flat" and doppler == 0):
+        gain[0] = torch.polar(power[:1].double().sqrt(), angle[0, :1]) / SINUSOIDS
+    return Channel(delay, gain, speed)
+
+
+def random_channel(rng: torch.Generator) -> Channel:
+    """Any profile, delay spreads of 10 ns to 1 us (TS 38.901 table 7.7.3-1), Doppler 0 to 500 Hz."""
+    draw = torch.rand(4, generator=rng).tolist()
+    profiles = ("A", "B", "C", "C", "D", "E", "EPA", "EVA", "ETU", "ETU", "flat")
+    profile = profiles[int(draw[0] * len(profiles))]
+    spread = 10 ** (-8 + 2 * draw[1])
+    doppler = 0.0 if draw[2] < 0.4 else 500 * draw[3] ** 3
+    return make_channel(profile, spread, doppler, rng)
