@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A trained segmenter as the model file that the runtime reads (DESIGN contract 1).
+
+usage: python training/export.py CHECKPOINT OUT.onnx
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from pathlib import Path
+
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import nn
+
+from training.data import CLASSES, COLUMNS, ROWS
+from training.errors import DataError
+from training.models import build
+
+OPSET = 17  # the last that TensorRT 8.6 reads
+LARGEST_DIFFERENCE = 1e-3  # of a probability, ONNX Runtime re torch
+
+FRONT_END = {
+    "format": 1,
+    "classes": list(CLASSES),
+    "shape": [ROWS, COLUMNS],
+    "window": "hann",
+    "overlap": 0.5,
+    "normalise": {"percentile": 10, "scale_db": 20, "clip": [-1, 3], "floor_db": -80},
+    "frame_ms": [0.5, 80],
+    "default_frame_ms": 40,
+    "samp_rate": [0.5e6, 245.76e6],
+}
+
+
+def export(net: nn.Module, path: Path, name: str, trained: dict, metrics: dict) -> None:
+    """Writes the ONNX file with its metadata and checks it; DataError if its output is not torch's."""
+    net = net.eval().to("cpu", memory_format=torch.contiguous_format)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            net, (torch.zeros(2, 1, ROWS, COLUMNS),), str(path), dynamo=False, opset_version=OPSET,
+            input_names=["spectrogram"], output_names=["logits"],
+            dynamic_axes={"spectrogram": {0: "N"}, "logits": {0: "N"}},
+        )  # fmt: skip
+    model = onnx.load(str(path))
+    entry = model.metadata_props.add()
+    entry.key = "ata"
+    entry.value = json.dumps({**FRONT_END, "name": name, "trained": trained, "metrics": metrics})
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+    check(net, path)
+
+
+def check(net: nn.Module, path: Path) -> float:
+    """-> largest difference of a probability between torch and ONNX Runtime, for batches of 1 and 3."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for batch in (1, 3):
+        image = torch.randn(batch, 1, ROWS, COLUMNS, generator=torch.Generator().manual_seed(batch)).clamp(-1, 3)
+        with torch.no_grad():
+            ours = net(image).softmax(1).numpy()
+        logits = session.run(["logits"], {"spectrogram": image.numpy()})[0]
+        theirs = torch.from_numpy(logits).softmax(1).numpy()
+        worst = max(worst, float(np.abs(ours - theirs).max()))
+    if worst > LARGEST_DIFFERENCE:
+        raise DataError(f"{path} differs from the trained network by {worst:.1e} in probability")
+    return worst
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("out", type=Path)
+    args = parser.parse_args(argv)
+    try:
+        state = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
+        net = build(state["segmenter"], len(CLASSES))
+        net.load_state_dict(state["average"])
+        export(net, args.out, state["name"], state["trained"], state["metrics"])
+    except (OSError, KeyError, RuntimeError, DataError) as failure:
+        print(f"export: {args.checkpoint}: {failure}", file=sys.stderr)
+        return 2
+    print(f"wrote {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One confusion matrix, and every figure from it."""
+
+from __future__ import annotations
+
+import torch
+
+
+class Confusion:
+    """Counts of (truth, output) pairs of classes, over as many images as one likes."""
+
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        self.classes = classes
+        self.counts = torch.zeros(len(classes), len(classes), dtype=torch.int64)
+
+    def add(self, truth: torch.Tensor, output: torch.Tensor) -> None:
+        """Class ids of equal shape."""
+        pairs = truth.long().reshape(-1) * len(self.classes) + output.long().reshape(-1)
+        self.counts += torch.bincount(pairs, minlength=self.counts.numel()).view_as(self.counts)
+
+    def figures(self) -> dict[str, float | dict[str, float]]:
+        """Mean class accuracy, mIoU, macro F1, precision, and IoU by class; classes never seen are left out."""
+        c = self.counts.double()
+        right, there, said = c.diag(), c.sum(1), c.sum(0)
+        seen = there > 0
+        iou = right / (there + said - right).clamp(min=1)
+        recall, precision = right / there.clamp(min=1), right / said.clamp(min=1)
+        f1 = 2 * right / (there + said).clamp(min=1)
+        return {
+            "mean_accuracy": float(recall[seen].mean()),
+            "miou": float(iou[seen].mean()),
+            "f1": float(f1[seen].mean()),
+            "precision": float(precision[seen].mean()),
+            "iou": {name: round(float(v), 4) for name, v, s in zip(self.classes, iou, seen, strict=True) if s},
+        }
