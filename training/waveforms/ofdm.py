@@ -87,6 +87,8 @@ def modulate(grid: Grid, rate: float, count: int) -> torch.Tensor:
     if grid.subcarriers > nfft:
         raise ValueError(f"{grid.subcarriers} subcarriers do not fit into {nfft}")
     device = grid.re.device
+    if not len(grid.start):
+        return torch.zeros(count, dtype=torch.complex64, device=device)
     spectrum = torch.zeros(grid.re.shape[0], nfft, dtype=torch.complex64, device=device)
     bins = (torch.arange(grid.subcarriers, device=device) + shift) % nfft
     spectrum[:, bins] = grid.re * (grid.scs**0.5)
