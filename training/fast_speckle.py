@@ -25,7 +25,7 @@ def speckle(frame, total: torch.Tensor, calm: torch.Tensor, generator: torch.Gen
 
     frame: a `fastpath.Frame`. total, calm: `fastpath.expected_density`'s, float32 [T, F] and [2, T, F].
     """
-    alone = _looks_variance(frame.columns, frame.hop, int(frame.looks.max()))[frame.looks - 1][:, None]
+    alone = looks_variance(frame)
     left = (1 - calm[0] / total.square() / alone).clamp(0.02, 1)
     beside = left * left.roll(-1, 1)
     together = (NEXT_COLUMN - calm[1] / (total * total.roll(-1, 1)) / alone) / beside.sqrt()
@@ -56,6 +56,11 @@ def _noise_looks(frame, generator: torch.Generator) -> torch.Tensor:
     row = frame.segment_row(torch.arange(frame.segments))
     pixels = torch.zeros(frame.rows, frame.columns).index_add_(0, row, power)
     return pixels / (2 * float(frame.window.square().sum()) * frame.looks[:, None])
+
+
+def looks_variance(frame) -> torch.Tensor:
+    """Relative variance of each row's pixels where nothing but white noise is; float32 [T, 1]."""
+    return _looks_variance(frame.columns, frame.hop, int(frame.looks.max()))[frame.looks - 1][:, None]
 
 
 @lru_cache(maxsize=4096)

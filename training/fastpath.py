@@ -79,8 +79,6 @@ def expected_density(scene: Scene, frame: Frame) -> tuple[torch.Tensor, torch.Te
         steady[1] += lines * lines.roll(-1) * looks_variance(frame) * NEXT_COLUMN
         if receiver.iq_db is not None:  # column c mirrors to F - c, the lowest column to itself
             total = total + 10 ** (-receiver.iq_db / 10) * total.flip(1).roll(1, 1)
-    if receiver:
-        total += receiver.line_density(frame.freqs / frame.samp_rate)
     return total, steady
 
 

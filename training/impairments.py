@@ -57,7 +57,7 @@ class Receiver:
         density = torch.zeros(len(freqs))
         for place, level in lines:
             distance = ((freqs - place) / step).abs().float()
-            density += 10 ** (level / 10) * torch.cos(distance.clamp(max=2) * math.pi / 4) ** 4 * (distance < 2)
+            density += 2 / 3 * 10 ** (level / 10) * torch.cos(distance.clamp(max=2) * math.pi / 4) ** 4 * (distance < 2)
         return density
 
     def apply(self, iq: torch.Tensor, samp_rate: float) -> torch.Tensor:

@@ -15,27 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from training.channel import random_channel
 from training.errors import DataError
-from training.scene_model import Emitter, Scene
+from training.impairments import random_receiver
+from training.scene_model import LEAD, Emitter, Scene
 from training.waveforms.lte import lte_downlink, random_lte
 from training.waveforms.nr import nr_downlink, random_nr
 from training.waveforms.nr_tables import N_RB
-
-try:  # these land any minute
-    from training.channel import random_channel
-except ImportError:
-    def random_channel(rng):
-        return None
-try:
-    from training.impairments import random_receiver
-except ImportError:
-    def random_receiver(rng):
-        return None
-try:
-    from training.waveforms.others import random_other
-except ImportError:
-    def random_other(rng, duration, rate):
-        raise LookupError
+from training.waveforms.others import random_other
 
 # MS/s: what radios and recordings use, and how often; the rest is spread evenly over the logarithm.
 RATES = {1.92: 2, 2.4: 2, 2.56: 1, 3.84: 2, 5: 2, 7.68: 3, 10: 4, 11.52: 3, 15.36: 5, 19.2: 5, 20: 5, 23.04: 6, 25: 3,
@@ -188,7 +175,7 @@ def _carrier(dice: Dice, plan: Plan, near: float | None = None, center: float | 
             break
     else:
         return []
-    traits = _traits(dice, label)
+    traits = {"duplex": "tdd" if dice.chance(TDD_SHARE) else "fdd", "load": dice.pick(LOADS)}
     waveform = _downlink(dice, plan, label, bandwidth, scs, traits)
     if waveform is None:
         return []
@@ -206,25 +193,6 @@ def _carrier(dice: Dice, plan: Plan, near: float | None = None, center: float | 
                 found.append(Emitter(other, place + dice.uniform(-300, 300), level - dice.log_uniform(1, 15),
                                      random_channel(dice.torch), shoulder, cell))
     return found
-
-
-def _traits(dice: Dice, label: str) -> dict:
-    """Duplexing and load by one die for both standards, in the words of their generators."""
-    tdd, load = dice.chance(TDD_SHARE), dice.pick(LOADS)
-    if label == "NR":
-        return {"duplex": "tdd" if tdd else "fdd", "load": load}
-    share, scheduling = {
-        "idle": (0.0, "steady"),
-        "light": (dice.log_uniform(0.005, 0.12), dice.pick(("subframe", "burst"))),
-        "bursty": (dice.uniform(0.15, 0.9), dice.pick(("subframe", "burst"))),
-        "partial": (dice.uniform(0.1, 0.9), "steady"),
-        "full": (1.0, "steady"),
-    }[load]
-    traits = {"load": share, "scheduling": scheduling, "tdd": int(dice.plan.integers(7)) if tdd else None}
-    if tdd:
-        traits |= {"uplink_db": None if dice.chance(0.35) else dice.uniform(-25, 10), "mbsfn": ()}
-    return traits
-
 
 
 def _channel_width(dice: Dice, plan: Plan, near: float | None) -> tuple[str, float, float]:
@@ -256,10 +224,7 @@ def _downlink(dice: Dice, plan: Plan, label: str, bandwidth: float, scs: float, 
 
 
 def _other(dice: Dice, plan: Plan) -> Emitter | None:
-    try:
-        waveform = random_other(dice.torch, plan.duration, plan.samp_rate)
-    except LookupError:
-        return None
+    waveform = random_other(dice.torch, plan.duration + 2 * LEAD, plan.samp_rate)
     if waveform.active is None:
         return None
     low, high = waveform.carrier

@@ -19,6 +19,8 @@ from training.waveforms.ofdm import OfdmWaveform, modulate
 
 SPAN_STEP = 200e-6  # s; over spans of whole steps the standards' rates have whole numbers of samples
 RESPONSE_STEP = 2e3  # Hz between the channel's responses; delays of FR1 channels turn by < 0.2 rad over it
+FADE_STEPS = 16  # stretches to the fastest fade
+FADE_BATCH = 32  # stretches transformed together
 
 
 def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
@@ -27,15 +29,18 @@ def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
     rate = scene.samp_rate
     span = math.ceil((scene.duration + 2 * LEAD) / SPAN_STEP) * SPAN_STEP
     bins = round(span * rate)
-    spectrum = torch.zeros(bins, dtype=torch.complex64, device=device)
+    source = torch.Generator(device).manual_seed(scene.seed % 2**62)
+    noise = torch.randn(bins, 2, generator=source, device=device) * math.sqrt(rate / bins / 2)
+    spectrum = torch.view_as_complex(noise)
+    receiver = scene.receiver
+    if receiver:
+        freqs = torch.fft.fftfreq(bins, dtype=torch.float64, device=device)
+        spectrum *= receiver.power_response(freqs).sqrt().float()
     for emitter in scene.emitters:
         _add(spectrum, emitter, scene, span)
     iq = torch.fft.ifft(spectrum, norm="forward")[round(LEAD * rate) :][: scene.count]
-    del spectrum
-    noise = torch.Generator(device).manual_seed(scene.seed % 2**62)
-    iq = iq + math.sqrt(rate / 2) * torch.view_as_complex(
-        torch.randn(scene.count, 2, generator=noise, device=device))
-    return scene.receiver.apply(iq, rate) if scene.receiver else iq
+    # filter and tilt are in the spectrum already
+    return replace(receiver, tilt_db=0.0, edge_db=0.0).apply(iq, rate) if receiver else iq
 
 
 def _add(spectrum: torch.Tensor, emitter: Emitter, scene: Scene, span: float) -> None:
@@ -47,18 +52,20 @@ def _add(spectrum: torch.Tensor, emitter: Emitter, scene: Scene, span: float) ->
     channel = emitter.channel
     steady = channel is None or len(response_times(channel, scene.duration)) == 1
     if not steady:
-        own = channel.apply(own, rate)
+        own = _fade(own, channel, rate)
     whole = round(emitter.center * span)
     turn = emitter.center - whole / span  # what is left of the shift after whole bins
     if abs(turn) > 1e-6:
         phase = (2 * math.pi * turn / rate) * torch.arange(count, dtype=torch.float64, device=device)
         own = own * torch.polar(torch.ones_like(phase), phase).to(torch.complex64)
     own = torch.fft.fft(own, norm="forward")
-    first, last = _kept(count, whole, len(spectrum))
+    first, last = _kept(count, whole, len(spectrum), 1.0 if scene.receiver else 0.5)
     index = torch.arange(first, last, device=device)
     freqs = index / span
     gain = emitter.filter_gain(freqs) * _edge(freqs, rate)
     part = own[index % count] * (gain * math.sqrt(emitter.gain(scene.duration))).float()
+    if scene.receiver:
+        part = part * scene.receiver.band_edge((freqs + emitter.center) / scene.samp_rate).sqrt().float()
     if steady and channel is not None:
         part = part * _response(channel, freqs, scene.duration)
     target = (index + whole) % len(spectrum)
@@ -72,15 +79,38 @@ def _samples(waveform: object, count: int, rate: float) -> torch.Tensor:
     return sum(modulate(replace(g, start=g.start + LEAD), waveform.native_rate, count) for g in waveform.grids)
 
 
-def _kept(count: int, shift: int, bins: int) -> tuple[int, int]:
-    """First and last + 1 of an emitter's bins that lie within the sampled band once shifted."""
-    return max(-(count // 2), -(bins // 2) - shift), min((count + 1) // 2, (bins + 1) // 2 - shift)
+def _kept(count: int, shift: int, bins: int, reach: float) -> tuple[int, int]:
+    """First and last + 1 of an emitter's bins that are within `reach` sample rates of the scene's centre once shifted."""
+    end = int(bins * reach)
+    first = max(-(count // 2), -end - shift)
+    return first, max(first, min((count + 1) // 2, end - shift))
 
 
 def _edge(freqs: torch.Tensor, rate: float) -> torch.Tensor:
     """The digital filter at the ends of the native band: down over its last 2 %, so that nothing rings for long."""
     inward = (rate / 2 - freqs.abs()) / (0.02 * rate)
     return torch.sin(inward.clamp(0, 1) * (math.pi / 2)).square()
+
+
+def _fade(iq: torch.Tensor, channel: object, rate: float) -> torch.Tensor:
+    """A moving channel: overlapping triangular stretches, each through the response of its middle, added up again."""
+    half = max(64, min(len(iq) // 2, int(rate / (FADE_STEPS * channel.max_doppler))))
+    room = math.ceil(float(channel.delay.max()) * rate) + 32
+    blocks = len(iq) // half + 2
+    padded = torch.nn.functional.pad(iq, (half, (blocks + 1) * half - half - len(iq)))
+    ramp = (torch.arange(half, device=iq.device) + 0.5) / half
+    size = 1 << (2 * half + room - 1).bit_length()
+    freqs = torch.fft.fftfreq(size, 1 / rate, dtype=torch.float64)
+    middles = torch.arange(blocks, dtype=torch.float64) * half / rate - LEAD
+    out = torch.zeros((blocks + 1) * half + size, dtype=iq.dtype, device=iq.device)
+    for first in range(0, blocks, FADE_BATCH):
+        some = slice(first, min(first + FADE_BATCH, blocks))
+        pieces = padded.unfold(0, 2 * half, half)[some] * torch.cat([ramp, ramp.flip(0)])
+        response = channel.response(middles[some], freqs).to(iq.device)
+        pieces = torch.fft.ifft(torch.fft.fft(pieces, size) * response)
+        for j, piece in enumerate(pieces, first):
+            out[j * half : j * half + size] += piece
+    return out[half : half + len(iq)]
 
 
 def _response(channel: object, freqs: torch.Tensor, duration: float) -> torch.Tensor:
