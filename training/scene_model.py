@@ -40,7 +40,7 @@ class Emitter:
     def grid_power(self) -> list[torch.Tensor]:
         """|re|^2 of each grid, float32 [symbols, subcarriers]; worked out once."""
         if self._power is None:
-            self._power = [torch.view_as_real(g.re).square().sum(-1) for g in self.waveform.grids]
+            self._power = [g.re.real.square() + g.re.imag.square() for g in self.waveform.grids]
         return self._power
 
     @property

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 
@@ -64,7 +65,7 @@ class OfdmWaveform:
     duration: float
     info: dict = field(default_factory=dict)
 
-    @property
+    @cached_property
     def active(self) -> tuple[float, float] | None:
         bands = [b for b in (g.active_band(self.duration) for g in self.grids) if b]
         return (min(b[0] for b in bands), max(b[1] for b in bands)) if bands else None
