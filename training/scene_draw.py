@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -30,8 +30,9 @@ RATES = {1.92: 2, 2.4: 2, 2.56: 1, 3.84: 2, 5: 2, 7.68: 3, 10: 4, 11.52: 3, 15.3
 USUAL_RATE = 0.82
 FRAME_MS = {1.0: 10, 2.0: 7, 5.0: 7, 10.0: 14, 20.0: 10, 40.0: 20}  # ms; the rest log-uniform
 USUAL_FRAME = 0.62
-LTE_MHZ = (1.4, 3, 5, 10, 15, 20)
+CHANNEL_MHZ = {1.4: 1, 3: 1, 5: 3, 10: 5, 15: 3, 20: 6, 25: 1, 30: 1.5, 40: 2, 50: 1.5, 60: 1, 80: 1, 100: 1.5}
 TDD_SHARE = 0.4
+GOOD_FILTER = 0.75  # share of receivers that let nothing fold in: what folds has no truth, and often no telling mark
 LOADS = {"idle": 12, "light": 22, "bursty": 24, "partial": 16, "full": 26}
 SNR_DB = (-8.0, 40.0)
 SHORTEST = 1024  # samples of a frame (DESIGN contract 2)
@@ -101,6 +102,8 @@ def wideband(dice: Dice, samp_rate: float | None = None, frame_ms: float | None 
     emitters = _STORIES[story][1](dice, plan)
     _limit_range(dice, emitters)
     receiver = random_receiver(dice.torch) if dice.chance(0.85) else None
+    if receiver and dice.chance(GOOD_FILTER):
+        receiver.fold_db += 40.0
     return Scene(rate, count, emitters, receiver, dice.seed, dice.preset, {"story": story})
 
 
@@ -121,15 +124,15 @@ def _nothing(dice: Dice, plan: Plan) -> list[Emitter]:
 
 def _neighbours(dice: Dice, plan: Plan) -> list[Emitter]:
     """Other systems alone: what must not be called LTE or NR."""
-    return [e for _ in range(dice.pick({1: 4, 2: 3, 3: 2, 5: 1})) if (e := _other(dice, plan))]
+    return [e for _ in range(dice.pick({1: 4, 2: 3, 3: 2, 5: 1})) for e in _other(dice, plan)]
 
 
 def _whole_band(dice: Dice, plan: Plan) -> list[Emitter]:
     """A carrier that nearly fills the band, or is cut by both its edges."""
     width = plan.samp_rate * dice.pick({1.0: 3, dice.uniform(0.72, 1.12): 5, dice.uniform(1.1, 3): 1})
     found = _carrier(dice, plan, near=width, center=dice.uniform(-0.06, 0.06) * plan.samp_rate)
-    if dice.chance(0.2) and (e := _other(dice, plan)):
-        found.append(e)
+    if dice.chance(0.2):
+        found += _other(dice, plan)
     return found
 
 
@@ -137,8 +140,7 @@ def _one(dice: Dice, plan: Plan) -> list[Emitter]:
     """One carrier somewhere, often alone."""
     found = _carrier(dice, plan)
     for _ in range(dice.pick({0: 6, 1: 3, 2: 1})):
-        if e := _other(dice, plan):
-            found.append(e)
+        found += _other(dice, plan)
     return found
 
 
@@ -148,8 +150,8 @@ def _several(dice: Dice, plan: Plan) -> list[Emitter]:
     for _ in range(dice.pick({2: 5, 3: 4, 4: 3, 5: 2, 6: 1, 8: 0.7})):
         if dice.chance(0.7):
             found += _carrier(dice, plan, adjacent=dice.chance(0.5))
-        elif e := _other(dice, plan):
-            found.append(e)
+        else:
+            found += _other(dice, plan)
     return found
 
 
@@ -182,9 +184,8 @@ def _carrier(dice: Dice, plan: Plan, near: float | None = None, center: float | 
     plan.taken.append((place - bandwidth / 2, place + bandwidth / 2))
     level = dice.uniform(*SNR_DB)
     shoulder = dice.uniform(8, 30) if dice.chance(0.8) else 0.0
-    steady = dice.chance(0.25)
-    found = [Emitter(waveform, place, level, None if steady else random_channel(dice.torch), shoulder)]
-    if not steady and dice.chance(0.2):  # more base stations on the frequency
+    found = [Emitter(waveform, place, level, _channel(dice, 0.75), shoulder)]
+    if found[0].channel is not None and dice.chance(0.2):  # more base stations on the frequency
         cell = len(plan.taken)
         found[0].cell = cell
         for _ in range(dice.pick({1: 3, 2: 1})):
@@ -196,8 +197,8 @@ def _carrier(dice: Dice, plan: Plan, near: float | None = None, center: float | 
 
 
 def _channel_width(dice: Dice, plan: Plan, near: float | None) -> tuple[str, float, float]:
-    """-> label, channel bandwidth and subcarrier spacing, Hz: the width first, the class by a coin where both have it."""
-    widths = {**{w: 1.0 for w in (1.4, 3)}, 5: 3, 10: 5, 15: 3, 20: 6, 25: 1, 30: 1.5, 40: 2, 50: 1.5, 60: 1, 80: 1, 100: 1.5}
+    """-> label, channel bandwidth and spacing, Hz: the width first, then the class by a coin where both have it."""
+    widths = CHANNEL_MHZ
     if near is not None:
         closeness = {w: float(np.exp(-((np.log(w * 1e6 / near) / 0.18) ** 2))) + 1e-6 for w in widths}
         widths = {w: widths[w] * c for w, c in closeness.items()}
@@ -208,32 +209,52 @@ def _channel_width(dice: Dice, plan: Plan, near: float | None) -> tuple[str, flo
     label = "NR" if mhz > 20 else "LTE" if mhz < 5 else "LTE" if dice.chance(0.5) else "NR"
     if label == "LTE":
         return label, mhz * 1e6, 15e3
-    return label, mhz * 1e6, float(dice.pick({s: w for s, w in {15000: 10, 30000: 10, 60000: 2}.items() if mhz in N_RB[s]}))
+    spacings = {scs: w for scs, w in {15000: 10, 30000: 10, 60000: 2}.items() if mhz in N_RB[scs]}
+    return label, mhz * 1e6, float(dice.pick(spacings))
 
 
 def _downlink(dice: Dice, plan: Plan, label: str, bandwidth: float, scs: float, traits: dict):
     """The carrier's stretch; redrawn while it is silent, so that short frames are no less NR than LTE."""
     for _ in range(6):
         if label == "LTE":
-            waveform = lte_downlink(random_lte(dice.torch, bandwidth=bandwidth, **traits), plan.duration, dice.torch)
+            config = random_lte(dice.torch, bandwidth=bandwidth, **traits)
+            waveform = lte_downlink(config, plan.duration, dice.torch)
         else:
-            waveform = nr_downlink(random_nr(dice.torch, bandwidth=bandwidth, scs=scs, **traits), plan.duration, dice.torch)
+            config = random_nr(dice.torch, bandwidth=bandwidth, scs=scs, **traits)
+            waveform = nr_downlink(config, plan.duration, dice.torch)
         if waveform.active is not None:
             return waveform
     return None
 
 
-def _other(dice: Dice, plan: Plan) -> Emitter | None:
-    waveform = random_other(dice.torch, plan.duration + 2 * LEAD, plan.samp_rate)
-    if waveform.active is None:
-        return None
-    low, high = waveform.carrier
-    place = _place(dice, plan, high - low, adjacent=dice.chance(0.2))
-    if place is None:
-        return None
+def _other(dice: Dice, plan: Plan) -> list[Emitter]:
+    """One neighbour; a GSM carrier seldom comes alone. None where none fits."""
+    for _ in range(4):
+        waveform = random_other(dice.torch, plan.duration + 2 * LEAD, plan.samp_rate)
+        if waveform.active is None:
+            continue
+        low, high = waveform.carrier
+        place = _place(dice, plan, high - low, adjacent=dice.chance(0.2))
+        if place is not None:
+            break
+    else:
+        return []
     plan.taken.append((place - (high - low) / 2, place + (high - low) / 2))
-    channel = random_channel(dice.torch) if dice.chance(0.6) else None
-    return Emitter(waveform, place - (low + high) / 2, dice.uniform(*SNR_DB), channel, 0.0)
+    level = dice.uniform(*SNR_DB)
+    found = [Emitter(waveform, place - (low + high) / 2, level, _channel(dice, 0.6))]
+    if waveform.kind == "gsm" and dice.chance(0.6):  # 3GPP TS 45.005 2: carriers stand on a 200 kHz raster
+        for raster in dice.plan.permutation(np.arange(1, 25))[: dice.pick((2, 4, 7))]:
+            center = found[0].center + 200e3 * float(raster) * dice.pick((1, 2))
+            if abs(center) < plan.samp_rate / 2 and all(center + 1e5 < a or center - 1e5 > b for a, b in plan.taken):
+                plan.taken.append((center - 1e5, center + 1e5))
+                # another stretch of the same kind of carrier: its slots start elsewhere
+                found.append(Emitter(replace(waveform, seed=waveform.seed + int(raster)), center,
+                                     level - dice.uniform(0, 25), _channel(dice, 0.6)))
+    return found
+
+
+def _channel(dice: Dice, share: float):
+    return random_channel(dice.torch) if dice.chance(share) else None
 
 
 def _place(dice: Dice, plan: Plan, width: float, adjacent: bool) -> float | None:

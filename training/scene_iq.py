@@ -80,7 +80,7 @@ def _samples(waveform: object, count: int, rate: float) -> torch.Tensor:
 
 
 def _kept(count: int, shift: int, bins: int, reach: float) -> tuple[int, int]:
-    """First and last + 1 of an emitter's bins that are within `reach` sample rates of the scene's centre once shifted."""
+    """First and last + 1 of an emitter's bins that are within `reach` sample rates of the centre once shifted."""
     end = int(bins * reach)
     first = max(-(count // 2), -end - shift)
     return first, max(first, min((count + 1) // 2, end - shift))
