@@ -3,5 +3,7 @@
 """gr-ata: names 5G NR and LTE in IQ samples."""
 
 from .errors import AtaError
+from .segmenter import segmenter
+from .sources import recording_source
 
-__all__ = ["AtaError"]
+__all__ = ["AtaError", "recording_source", "segmenter"]

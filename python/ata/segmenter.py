@@ -16,7 +16,7 @@ from .errors import AtaError
 from .pmt_records import labels_pdu, number, radio_time, record_pmt, tuned_frequency
 from .sensor import Analysis, Sensor
 from .sinks import JsonLines, SigmfAnnotations
-from .stream import Frame, FrameStream
+from .stream import Frame
 from .worker import NewestWins
 
 # A Python block costs some 100 us a call, so its chunks have to be large. History makes the scheduler enlarge the
@@ -83,7 +83,7 @@ class segmenter(gr.sync_block):
             raise AtaError(f"settle_samples is {settle_samples}; it cannot be negative")
         self._live = mode == "live"
         self._sensor = Sensor(samp_rate, center_freq, model=model or None, engine=engine, frame_ms=frame_ms or None)
-        self._stream = FrameStream(self._sensor.model, samp_rate, center_freq, self._sensor.frame_ms, int(settle_samples))
+        self._stream = self._sensor.stream(int(settle_samples))
         self._jsonl, self._sigmf, self._dataset = jsonl, sigmf, dataset
         self._sinks: list[JsonLines | SigmfAnnotations] = []
         self._worker: NewestWins | None = None
@@ -170,7 +170,7 @@ class segmenter(gr.sync_block):
                 self._lossless(frame)
 
     def _lossless(self, frame: Frame) -> None:
-        analysis = self._sensor.analyse_frame(frame, dropped_frames=self._stream.dropped)
+        analysis = self._sensor.analyse(frame, dropped_frames=self._stream.dropped)
         last_sample = frame.sample_start + frame.sample_count - 1
         self._publish(analysis)
         self._tag(analysis, last_sample - self._base)
@@ -178,7 +178,7 @@ class segmenter(gr.sync_block):
     def _analyse_beside(self, item: tuple[Frame, float]) -> None:
         """In the analysis thread: messages and files at once; the tags wait for `work`, the only place for them."""
         frame, arrived = item
-        analysis = self._sensor.analyse_frame(frame, dropped_frames=self._stream.dropped, arrived=arrived)
+        analysis = self._sensor.analyse(frame, dropped_frames=self._stream.dropped, arrived=arrived)
         self._publish(analysis)
         self._finished.append(analysis)
 

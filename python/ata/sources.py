@@ -30,7 +30,7 @@ class recording_source(gr.sync_block):
     def __init__(self, path: str, repeat: bool = False, samp_rate: float = 0.0, center_freq: float = 0.0,
                  datatype: str = "") -> None:
         gr.sync_block.__init__(self, name="ata.recording_source", in_sig=None, out_sig=[np.complex64])
-        self._recording = open_recording(path, rate=samp_rate or None, freq=center_freq or None, datatype=datatype or None)
+        self._recording = open_recording(path, samp_rate or None, center_freq or None, datatype or None)
         self._repeat = repeat
         self._at = 0
         self.set_min_output_buffer(2 * CHUNK)
@@ -59,14 +59,13 @@ class recording_source(gr.sync_block):
 
     def _tag(self, count: int) -> None:
         written = self.nitems_written(0)
-        for start, freq, when in self._recording.captures:
-            if not self._at <= start < self._at + count:
+        for capture in self._recording.captures:
+            if not self._at <= capture.start < self._at + count:
                 continue
-            offset = written + start - self._at
-            tags = {"rx_freq": pmt.from_double(freq), "rx_rate": pmt.from_double(self.samp_rate)}
+            offset = written + capture.start - self._at
+            tags = {"rx_freq": pmt.from_double(capture.center_freq), "rx_rate": pmt.from_double(self.samp_rate)}
+            when = capture.time(0, self.samp_rate)
             if when is not None:
-                seconds = int(when.timestamp() // 1)
-                fraction = when.microsecond * 1e-6
-                tags["rx_time"] = pmt.make_tuple(pmt.from_uint64(seconds), pmt.from_double(fraction))
+                tags["rx_time"] = pmt.make_tuple(pmt.from_uint64(when[0]), pmt.from_double(when[1]))
             for key, value in tags.items():
                 self.add_item_tag(0, offset, pmt.intern(key), value, pmt.intern(self.alias()))

@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `ata-sense`: replay recordings, and check the installation."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+
+from .doctor import examine
+from .engines.choose import ENGINES
+from .errors import AtaError
+from .recordings import Recording, open_recording
+from .sensor import Analysis, Sensor, replay
+from .sinks import JsonLines, SigmfAnnotations
+
+BAR = 24  # characters
+
+
+def main(argv: list[str] | None = None) -> int:
+    """-> exit code: 0, 2 for what the user can mend (one sentence on stderr), 130 after Ctrl-C."""
+    args = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="ata-sense: %(message)s", stream=sys.stderr)
+    try:
+        return args.run(args)
+    except AtaError as failure:
+        print(f"ata-sense: {failure}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ata-sense", description="Names 5G NR and LTE in IQ samples.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    play = commands.add_parser("replay", help="label a recording")
+    play.set_defaults(run=_replay)
+    play.add_argument("recording", help="SigMF (.sigmf-meta or .sigmf-data) or raw IQ")
+    play.add_argument("--jsonl", help="write the records as JSON lines ('-': to standard output)")
+    play.add_argument("--sigmf", help="write the bands as SigMF annotations (.sigmf-meta)")
+    play.add_argument("--png", help="draw the spectrogram with the bands")
+    play.add_argument("--model", help="model file (default: the shipped one)")
+    play.add_argument("--engine", default="auto", help=f"auto, {', '.join(ENGINES)}")
+    play.add_argument("--frame-ms", type=float, help="frame duration (default: the model's)")
+    play.add_argument("--rate", type=float, help="raw IQ: samples/s")
+    play.add_argument("--freq", type=float, help="raw IQ: centre frequency, Hz")
+    play.add_argument("--format", help="raw IQ: SigMF data type, such as cu8 or ci16_le")
+    doctor = commands.add_parser("doctor", help="check GNU Radio, the module, the model and the engines")
+    doctor.set_defaults(run=lambda args: examine())
+    return parser
+
+
+def _replay(args: argparse.Namespace) -> int:
+    recording = open_recording(args.recording, args.rate, args.freq, args.format)
+    sensor = Sensor(recording.samp_rate, recording.center_freq, args.model, args.engine, args.frame_ms)
+    sinks: list[JsonLines | SigmfAnnotations] = []
+    if args.jsonl:
+        sinks.append(JsonLines(sys.stdout if args.jsonl == "-" else args.jsonl))
+    if args.sigmf:
+        sinks.append(SigmfAnnotations(args.sigmf, recording.path.name, recording.datatype))
+    picture = None
+    if args.png:
+        from .plot import Spectrogram  # matplotlib takes a second to load
+
+        picture = Spectrogram(f"{recording.path.name}, {recording.samp_rate / 1e6:g} MS/s, {sensor.model.name}")
+    table = None if args.jsonl == "-" else Table()
+    progress = Progress(recording)
+    try:
+        for analysis in replay(sensor, recording):
+            for sink in sinks:
+                sink.write(analysis.record)
+            if table:
+                table.add(analysis)
+            if picture:
+                picture.add(analysis)
+            progress.show(analysis)
+    finally:
+        progress.end()
+        for sink in sinks:
+            sink.flush()
+    if table:
+        table.print()
+    if picture:
+        picture.save(args.png)
+    return 0
+
+
+class Progress:
+    """A bar with the rate, on a terminal only."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._total, self._rate = recording.samples, recording.samp_rate
+        self._begun = time.monotonic()
+        self._shown = sys.stderr.isatty()
+
+    def show(self, analysis: Analysis) -> None:
+        if not self._shown:
+            return
+        done = analysis.record.sample_start + analysis.record.sample_count
+        speed = done / max(time.monotonic() - self._begun, 1e-9)
+        filled = BAR * done // self._total
+        text = f"{'#' * filled:.<{BAR}} {100 * done // self._total:3d} %  {speed / 1e6:.0f} MS/s, "
+        sys.stderr.write(f"\r{text}{speed / self._rate:.1f} x real time ")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        if self._shown:
+            sys.stderr.write("\n")
+
+
+class Table:
+    """The bands of a whole recording, one line for each that stays, for a person."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict] = []
+        self._frames = 0
+
+    def add(self, analysis: Analysis) -> None:
+        self._frames += 1
+        column = analysis.record.samp_rate / len(analysis.column_labels)
+        for band in analysis.record.bands:
+            for row in self._rows:
+                near = abs(row["low"] - band.freq_lower_edge) + abs(row["high"] - band.freq_upper_edge) < 8 * column
+                if row["label"] == band.label and near:
+                    break
+            else:
+                row = {"label": band.label, "low": band.freq_lower_edge, "high": band.freq_upper_edge, "bands": []}
+                self._rows.append(row)
+            row["bands"].append(band)
+
+    def print(self) -> None:
+        if not self._rows:
+            print(f"no bands in {self._frames} frames")
+            return
+        print(f"{'label':6s} {'from':>11s} {'to':>11s} {'width':>8s}   {'sure':>5s} {'SNR':>7s} {'on':>5s}  frames")
+        for row in sorted(self._rows, key=lambda r: r["low"]):
+            bands = row["bands"]
+            count = len(bands)
+            levels = [b.snr_db for b in bands if b.snr_db is not None]
+            snr = f"{sum(levels) / len(levels):4.1f} dB" if levels else "-"
+            low, high = (sum(getattr(b, f"freq_{e}_edge") for b in bands) / count / 1e6 for e in ("lower", "upper"))
+            sure, on = (sum(getattr(b, f) for b in bands) / count for f in ("confidence", "duty_cycle"))
+            print(
+                f"{row['label']:6s} {low:7.2f} MHz {high:7.2f} MHz {high - low:4.2f} MHz   {sure:4.0%} {snr:>7s} "
+                f"{on:4.0%}  {count} of {self._frames}"
+            )

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`ata-sense doctor`: what works here, and how to mend what does not."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from .engines.choose import engine_report
+from .errors import AtaError
+from .frontend import FrontEnd
+from .model import read_model
+
+Check = tuple[str, bool, str]  # what, whether it works, what to know
+
+
+def examine() -> int:
+    """Prints a line for each check -> 0 if the block will run, else 2. An engine that is missing is no fault."""
+    faults = 0
+    for checks in (_gnuradio, _kernel, _model, _grc):
+        for what, works, detail in checks():
+            faults += not works
+            print(f"{'ok ' if works else 'BAD'}  {what:16s} {detail}")
+    for what, works, detail in _engines():
+        print(f"{'ok ' if works else ' - '}  {what:16s} {detail}")
+    print("everything that the block needs works" if not faults else f"{faults} to mend: see docs/troubleshooting.md")
+    return 2 if faults else 0
+
+
+def _gnuradio() -> Iterator[Check]:
+    try:
+        from gnuradio import blocks, gr
+
+        blocks.null_sink(gr.sizeof_gr_complex)
+    except Exception as failure:  # a numpy of the wrong major fails in ways of its own
+        mend = f"install gnuradio from apt; with numpy {np.__version__} its bindings may need another major: make setup"
+        yield "GNU Radio", False, f"{failure}; {mend}"
+        return
+    yield "GNU Radio", True, f"{gr.version()}, Python {sys.version.split()[0]}, numpy {np.__version__}"
+
+
+def _kernel() -> Iterator[Check]:
+    front = FrontEnd(256, 256, 0.5, 20_000)
+    front.push(np.ones(20_000, np.complex64))
+    image = front.finish()
+    right = int(image.sum(0).argmax()) == 128
+    yield "kernel", right, str(Path(__file__).parent) if right else "gives a wrong spectrum: build it again (make setup)"
+
+
+def _model() -> Iterator[Check]:
+    try:
+        model = read_model()
+    except AtaError as failure:
+        yield "model", False, str(failure)
+        return
+    yield "model", True, f"{model.name}, {', '.join(model.classes)}, {model.path.stat().st_size / 1e6:.1f} MB"
+
+
+def _grc() -> Iterator[Check]:
+    here = Path(__file__).resolve()
+    folders = ["/usr/share/gnuradio/grc/blocks", "/usr/local/share/gnuradio/grc/blocks"]
+    folders += [str(p / "share/gnuradio/grc/blocks") for p in here.parents]
+    found = next((f for f in folders if (Path(f) / "ata_segmenter.block.yml").exists()), None)
+    if found is None:
+        yield "GRC blocks", False, "not installed: cmake --install build"
+    elif found in folders[:2]:
+        yield "GRC blocks", True, found
+    else:
+        yield "GRC blocks", True, f"start GNU Radio Companion as: GRC_BLOCKS_PATH={found} gnuradio-companion"
+
+
+def _engines() -> Iterator[Check]:
+    try:
+        yield from engine_report(read_model())
+    except AtaError:
+        return  # said by _model

@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ONNX Runtime on the CPU, which always works, and on CUDA where its provider really runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+
+from ..errors import AtaError
+from ..model import ModelFile
+
+PROVIDERS = {"onnxruntime-cpu": "CPUExecutionProvider", "onnxruntime-cuda": "CUDAExecutionProvider"}
+# One thread is enough for 25 frames/s and leaves the rest of the machine to the radio.
+THREADS = 1
+
+
+class OnnxRuntime:
+    """AtaError where the provider is not there or the session falls back to another one."""
+
+    def __init__(self, model: ModelFile, name: str, threads: int = THREADS) -> None:
+        provider = PROVIDERS[name]
+        if provider not in onnxruntime.get_available_providers():
+            raise AtaError(f"engine {name} cannot work here: this ONNX Runtime has no {provider} (pip install onnxruntime-gpu)")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Threads that spin while they wait take whole cores from the flowgraph.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(model.path), options, providers=[provider])
+        except Exception as failure:  # ONNX Runtime has a dozen exception classes and no common one
+            raise AtaError(f"engine {name} does not load {model.path}: {str(failure).splitlines()[0]}") from failure
+        if self._session.get_providers()[0] != provider:
+            raise AtaError(f"engine {name} cannot work here: ONNX Runtime fell back to {self._session.get_providers()[0]}")
+        self.name = name
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        return self._session.run(["logits"], {"spectrogram": images})[0]
+
+    def close(self) -> None:
+        del self._session

@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SigMF recordings and raw IQ as arrays, read piece by piece."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from .errors import AtaError
+
+# Offset and full scale by type; unsigned samples stand around the middle of their range.
+SCALES = {"i8": (0, 2**7), "i16": (0, 2**15), "i32": (0, 2**31), "u8": (127.5, 2**7), "u16": (2**15 - 0.5, 2**15)}
+TYPES = {"f32": "f4", "f64": "f8", "i8": "i1", "i16": "i2", "i32": "i4", "u8": "u1", "u16": "u2"}
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A stretch of a recording at one frequency: first sample, samples, Hz, and when it began (UTC) if known."""
+
+    start: int
+    count: int
+    center_freq: float
+    began: datetime | None
+
+    def time(self, offset: int, samp_rate: float) -> tuple[int, float] | None:
+        """-> (whole seconds since 1970, fraction) of a sample counted from the capture's first."""
+        if self.began is None:
+            return None
+        seconds = int(self.began.replace(microsecond=0).timestamp())
+        fraction = self.began.microsecond * 1e-6 + offset / samp_rate
+        return seconds + math.floor(fraction), fraction - math.floor(fraction)
+
+
+class Recording:
+    """An open recording. Attributes: path (of the samples), samp_rate (Hz), datatype, captures, samples (count)."""
+
+    def __init__(self, path: Path, datatype: str, samp_rate: float, captures: list[dict], skip: int = 0) -> None:
+        self.path, self.samp_rate, self.datatype = path, samp_rate, datatype
+        self._kind, dtype = _dtype(path, datatype)
+        if not (math.isfinite(samp_rate) and samp_rate > 0):
+            raise AtaError(f"{path}: a sample rate of {samp_rate:g} Hz makes no sense")
+        try:
+            size = path.stat().st_size - skip
+        except OSError as failure:
+            raise AtaError(f"{path} cannot be read: {failure.strerror}") from failure
+        sample = 2 * dtype.itemsize
+        if size < sample:
+            raise AtaError(f"{path} holds no samples")
+        if size % sample:
+            raise AtaError(f"{path} is cut short: {size} bytes are no whole number of {datatype} samples")
+        self.samples = size // sample
+        self._raw = np.memmap(path, dtype, "r", skip, (self.samples, 2))
+        self.captures = _captures(path, captures, self.samples)
+
+    @property
+    def center_freq(self) -> float:
+        """Hz, of the first capture."""
+        return self.captures[0].center_freq
+
+    def read(self, start: int, count: int) -> np.ndarray:
+        """-> complex64 [count], integers scaled to full scale 1."""
+        raw = self._raw[start : start + count]
+        pairs = np.ascontiguousarray(raw, dtype=np.float32)
+        if self._kind in SCALES:
+            offset, scale = SCALES[self._kind]
+            pairs = (pairs - np.float32(offset)) / np.float32(scale)
+        return pairs.view(np.complex64)[:, 0]
+
+
+def open_recording(
+    path: str | Path, rate: float | None = None, freq: float | None = None, datatype: str | None = None
+) -> Recording:
+    """Opens SigMF by its .sigmf-meta or .sigmf-data file, anything else as raw IQ of the given rate, Hz, and type.
+
+    Raises AtaError, one sentence, for whatever is missing, cut short or not understood.
+    """
+    path = Path(path)
+    if path.suffix in (".sigmf-meta", ".sigmf-data"):
+        return _open_sigmf(path.with_suffix(".sigmf-meta"))
+    if path.with_name(path.name + ".sigmf-meta").exists():
+        return _open_sigmf(path.with_name(path.name + ".sigmf-meta"))
+    if not path.exists():
+        raise AtaError(f"there is no recording {path}")
+    if not rate or not datatype:
+        raise AtaError(f"{path} is raw IQ: give its sample rate and data type (--rate 2.4e6 --format cu8)")
+    return Recording(path, datatype, float(rate), [{"core:sample_start": 0, "core:frequency": float(freq or 0)}])
+
+
+def _open_sigmf(meta_path: Path) -> Recording:
+    try:
+        meta = json.loads(meta_path.read_text(encoding="utf-8"))
+    except OSError as failure:
+        raise AtaError(f"{meta_path} cannot be read: {failure.strerror}") from failure
+    except ValueError as failure:
+        raise AtaError(f"{meta_path} is no JSON: {failure}") from failure
+    try:
+        head, captures = meta["global"], meta["captures"]
+        datatype, rate = str(head["core:datatype"]), float(head["core:sample_rate"])
+        channels = int(head.get("core:num_channels", 1))
+        data = head.get("core:dataset")
+        skip = int(captures[0].get("core:header_bytes", 0)) if captures else 0
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as failure:
+        raise AtaError(f"{meta_path} is no SigMF recording: {failure!r} is missing or wrong") from failure
+    if channels != 1:
+        raise AtaError(f"{meta_path} holds {channels} channels; only recordings of one are read")
+    data_path = meta_path.with_name(Path(data).name) if data else meta_path.with_suffix(".sigmf-data")
+    if not data_path.exists():
+        raise AtaError(f"{meta_path} has no samples beside it: {data_path.name} is missing")
+    return Recording(data_path, datatype, rate, captures or [{}], max(0, skip))
+
+
+def _dtype(path: Path, datatype: str) -> tuple[str, np.dtype]:
+    match = re.fullmatch(r"c(f32|f64|i8|i16|i32|u8|u16)(_le|_be)?", datatype)
+    if match is None or (match[2] is None and match[1] not in ("i8", "u8")):
+        raise AtaError(f"{path}: data type {datatype!r} is not read; cf32_le, ci16_le, ci8, cu8 and their like are")
+    order = ">" if match[2] == "_be" else "<"
+    return match[1], np.dtype(order + TYPES[match[1]])
+
+
+def _captures(path: Path, entries: list[dict], samples: int) -> list[Capture]:
+    try:
+        starts = [int(e.get("core:sample_start", 0)) for e in entries]
+        freqs = [float(e.get("core:frequency", 0.0)) for e in entries]
+        began = [_datetime(e.get("core:datetime")) for e in entries]
+    except (TypeError, ValueError, AttributeError) as failure:
+        raise AtaError(f"the captures of {path} do not fit: {failure}") from failure
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:], strict=False)) or starts[-1] >= samples:
+        raise AtaError(f"the captures of {path} start at {starts}, which does not fit its {samples} samples")
+    if not all(math.isfinite(f) for f in freqs):
+        raise AtaError(f"the captures of {path} have a frequency that is no number")
+    ends = [*starts[1:], samples]
+    return [Capture(a, b - a, f, t) for a, b, f, t in zip(starts, ends, freqs, began, strict=True)]
+
+
+def _datetime(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

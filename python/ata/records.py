@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The detection record: one per analysed frame, the same content as message, tag, JSON line and SigMF."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+
+
+@dataclass(frozen=True)
+class Band:
+    """One occupied band. Edges in Hz; confidence and duty_cycle 0 to 1; snr_db re the frame's noise, None if unknown."""
+
+    label: str
+    freq_lower_edge: float
+    freq_upper_edge: float
+    confidence: float
+    snr_db: float | None
+    duty_cycle: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one frame held; the fields are those of the JSON line, in its order.
+
+    frame: index since start, dropped frames counted in. sample_start, sample_count: absolute index of the first sample,
+    and length. time: UTC of the first sample, ISO 8601, or None. latency_ms: last sample in to record out; None if
+    nobody waited for it.
+    """
+
+    frame: int
+    sample_start: int
+    sample_count: int
+    time: str | None
+    center_freq: float
+    samp_rate: float
+    model: str
+    engine: str
+    tail: bool
+    dropped_frames: int
+    latency_ms: float | None
+    bands: tuple[Band, ...]
+
+    def to_dict(self) -> dict:
+        """-> plain JSON types."""
+        return {**asdict(self), "bands": [asdict(b) for b in self.bands]}
+
+    def to_json(self) -> str:
+        """-> one line of JSON without its end of line; never NaN or Infinity."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    @classmethod
+    def from_dict(cls, record: dict) -> Record:
+        """The inverse of `to_dict`."""
+        return cls(**{**record, "bands": tuple(Band(**b) for b in record["bands"])})
+
+
+def utc(seconds: int, fraction: float) -> str:
+    """Seconds since 1970, whole and fraction -> ISO 8601 to the microsecond."""
+    moment = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=round(fraction * 1e6))
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
