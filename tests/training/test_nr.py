@@ -4,6 +4,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ import torch
 
 from training.cell_search_nr import search_nr
 from training.errors import DataError
+from training.waveforms.lte_signals import crs_frame
 from training.waveforms.nr import NrConfig, nr_downlink, random_nr
 from training.waveforms.nr_config import Coreset, CsiRs, Pdsch, Ssb, Tdd
+from training.waveforms.nr_dss import random_dss
 from training.waveforms.nr_random import paper_nr
 from training.waveforms.nr_tables import N_RB, SSB_SCS, dmrs_symbols, symbol_times
 
@@ -170,7 +173,7 @@ def test_sync_blocks_stand_where_ts_38213_says(case, scs, l_max, symbols):
     wave = nr_downlink(config, 0.005, rng())
     assert math.isclose(wave.active[1] - wave.active[0], width)
     power = wave.iq(round(wave.native_rate * 0.005)).abs().square().numpy()
-    start, cp = symbol_times(own, 0, 5 * own // 15000, 0.0)
+    start, _ = symbol_times(own, 0, 5 * own // 15000, 0.0)
     edges = np.append(np.round(start.numpy() * wave.native_rate).astype(int), len(power))
     on = {i for i in range(len(start)) if power[edges[i] : edges[i + 1]].mean() > 1e-3 * power.max()}
     assert on == {s + d for s in symbols for d in range(4)}
@@ -284,6 +287,51 @@ def test_tdd_symbols(uplink_db):
     power = wave.iq(round(wave.native_rate * 0.020)).abs().square()
     up = power.view(-1, 5, power.numel() // 40)[:, 4].mean() / power.view(-1, 5, power.numel() // 40)[:, 0].mean()
     assert up == 0 if uplink_db is None else 0.03 < up < 0.15
+
+
+def test_shared_spectrum_leaves_lte_whole():
+    """DSS: every CRS as LTE alone sends it, NR between them as NR alone sends it, the label by who is heard."""
+    config = random_dss(rng(5), bandwidth=10e6)
+    config.start, config.lte.load = 0.0, 0.0
+    config.pdsch = (Pdsch(((0, 52),), start=3, symbols=11, dmrs_l0=3, dmrs_l1=12),)
+    wave = nr_downlink(config, 0.010, rng(1))
+    assert (wave.kind, wave.label) == ("dss", "NR")
+    shared = wave.grids[0].re[:140]
+    alone = nr_downlink(replace(config, lte=None), 0.010, rng(1)).grids[0].re[:140]
+    # LTE's 600 subcarriers and its empty DC begin 12 subcarriers up in NR's 624
+    lte = torch.cat([shared[:, 12:312], shared[:, 313:613]], 1).view(10, 14, 600)
+    normal = [n for n in range(10) if n not in config.lte.mbsfn]
+    for crs in crs_frame(config.lte.cell_id, config.lte.ports, 50, True)[:, normal]:
+        factor = lte[normal][crs != 0] / crs[crs != 0]  # one port's amplitude and phase
+        assert torch.allclose(factor, factor[0].expand_as(factor), atol=1e-4)
+        assert factor[0].abs() > 0.5
+    kept = shared == alone
+    data = torch.zeros(14, dtype=torch.bool)
+    data[3:] = True
+    assert 0.8 < kept.view(10, 14, 624)[:, data].float().mean() < 0.97
+    assert kept[:, :12].all() and kept[:, 613:].all() and kept[:, 312].all()
+    quiet = replace(config, pdsch=(), coresets=(), ssb=None)
+    wave = nr_downlink(quiet, 0.010, rng(1))
+    assert (wave.kind, wave.label, wave.carrier) == ("dss", "LTE", (-300.5 * 15e3, 300.5 * 15e3))
+    with pytest.raises(DataError, match="share"):
+        nr_downlink(replace(config, lte=replace(config.lte, bandwidth=20e6)), 0.010, rng())
+
+
+def test_shared_carriers_by_chance():
+    for seed in range(20):
+        wave = nr_downlink(random_dss(rng(seed)), 0.005, rng(seed))
+        assert wave.kind == "dss" and wave.active is not None
+        assert wave.carrier[0] <= wave.active[0] < wave.active[1] <= wave.carrier[1]
+        json.dumps(wave.info)
+
+
+def test_allocations_wander():
+    """A user's blocks are drawn anew within a burst, as schedulers do."""
+    user = Pdsch(((0, 106),), allocation="contiguous", fill=0.2, start=1, symbols=13, hold=1.0)
+    re = nr_downlink(NrConfig(20e6, 15e3, 1, pdsch=(user,)), 0.040, rng()).grids[0].re
+    used = (re.view(-1, 14, 106, 12)[:, 5] != 0).any(-1)
+    assert len(used.unique(dim=0)) > 30
+    assert 0.15 < used.float().mean() < 0.25
 
 
 def test_active_band_is_what_is_sent():

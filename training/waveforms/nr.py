@@ -9,7 +9,7 @@ the carrier's lowest resource block; normal cyclic prefix. `random_nr` draws con
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import torch
 
@@ -17,6 +17,7 @@ from training.errors import DataError
 from training.waveforms import nr_ssb
 from training.waveforms.nr_channels import Canvas, add_csi_rs, add_pdcch, add_pdsch, amplitude
 from training.waveforms.nr_config import Coreset, CsiRs, NrConfig, Pdsch, Ssb, Tdd
+from training.waveforms.nr_dss import share_with_lte
 from training.waveforms.nr_random import random_nr
 from training.waveforms.nr_tables import SSB_SCS, SYMBOLS, n_rb, slot_length, symbol_times
 from training.waveforms.nr_uplink import uplink_grid
@@ -35,6 +36,8 @@ def nr_downlink(config: NrConfig, duration: float, rng: torch.Generator) -> Ofdm
     TDD carrier. DataError where the configuration does not fit its carrier.
     """
     scs, blocks = config.scs, n_rb(config.bandwidth, config.scs)
+    rate = next(n for n in _NFFT if n >= blocks * 12) * scs
+    config = replace(config, start=round(config.start * rate) / rate)  # symbols then begin on samples
     length = slot_length(scs)
     first = math.floor(config.start / length + 1e-9)
     slots = math.ceil((config.start + duration) / length - 1e-9) - first
@@ -67,8 +70,8 @@ def nr_downlink(config: NrConfig, duration: float, rng: torch.Generator) -> Ofdm
         add_csi_rs(canvas, csi)
     if config.tdd and config.tdd.uplink_db is not None:
         grids.append(uplink_grid(config, main, slot, rng))
-    nfft = next(n for n in _NFFT if n >= blocks * 12)
-    return OfdmWaveform("NR", "nr", main.band, grids, nfft * scs, duration, _info(config, blocks))
+    wave = OfdmWaveform("NR", "nr", main.band, grids, rate, duration, {"n_rb": blocks, **asdict(config)})
+    return wave if config.lte is None else share_with_lte(config, wave, rng)
 
 
 def _downlink_symbols(tdd: Tdd | None, slot: torch.Tensor) -> torch.Tensor:
@@ -118,9 +121,3 @@ def _sync_blocks(config: NrConfig, duration: float, main: Grid, canvas: Canvas, 
     if not rows:
         return None
     return Grid(torch.cat(rows), scs, ssb.first_subcarrier, torch.cat(starts), torch.cat(prefixes))
-
-
-def _info(config: NrConfig, blocks: int) -> dict:
-    info = asdict(config)
-    info.pop("lte")
-    return {"n_rb": blocks, **info}

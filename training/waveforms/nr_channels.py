@@ -122,13 +122,14 @@ def add_pdcch(canvas: Canvas, coreset: Coreset, rng: torch.Generator) -> None:
 
 
 def allocation(user: Pdsch, on: torch.Tensor, blocks: int, rng: torch.Generator) -> torch.Tensor:
-    """bool [slots, blocks]: the resource blocks of `user`, drawn anew for each run of slots that are on."""
+    """bool [slots, blocks]: the resource blocks of `user` in the slots that are on."""
     region = torch.zeros(blocks, dtype=torch.bool)
     for first, count in user.prbs:
         region[first : first + count] = True
     if user.allocation == "fixed":
         return on[:, None] & region
-    run = torch.cumsum(on & ~torch.cat([on.new_zeros(1), on[:-1]]), 0)
+    redrawn = (torch.rand(len(on), generator=rng, device=rng.device) < 1 / max(user.hold, 1.0)).cpu()
+    run = torch.cumsum(on & (redrawn | ~torch.cat([on.new_zeros(1), on[:-1]])), 0)
     runs = int(run[-1]) + 1 if len(run) else 1
     if user.allocation == "rbg":
         groups = -(-blocks // user.rbg)
@@ -171,7 +172,9 @@ def add_pdsch(canvas: Canvas, user: Pdsch, rng: torch.Generator) -> None:
 def _fill_pdsch(canvas: Canvas, user: Pdsch, alloc: torch.Tensor, symbols: int, rng: torch.Generator) -> None:
     device, blocks = canvas.re.device, canvas.re.shape[2]
     cdm = _CDM[user.dmrs_type]
-    with_dmrs = dmrs_symbols(user.mapping, user.start, symbols, user.dmrs_additional, user.dmrs_l0, user.dmrs_double)
+    with_dmrs = dmrs_symbols(
+        user.mapping, user.start, symbols, user.dmrs_additional, user.dmrs_l0, user.dmrs_double, user.dmrs_l1
+    )
     in_time = torch.zeros(SYMBOLS, dtype=torch.bool, device=device)
     in_time[user.start : user.start + symbols] = True
     mask = canvas.free & alloc[:, None] & in_time[:, None]

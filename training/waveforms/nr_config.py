@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from training.waveforms.lte import LteConfig
+
 
 @dataclass
 class Ssb:
@@ -52,12 +54,13 @@ class Pdsch:
     """One user's (or SIB's) shared channel. TS 38.211 7.3.1, 7.4.1.1.
 
     prbs: the runs (first, count) of resource blocks it may use. allocation: "fixed" fills them, "contiguous" and
-    "rbg" (groups of `rbg` blocks) redraw the share `fill` of them for every burst of slots.
+    "rbg" (groups of `rbg` blocks) draw the share `fill` of them anew for every burst and, within one, every `hold`
+    slots on average.
     activity: share of slots it is on; burst: mean slots of a burst; period: when set, on for `burst` slots in
     every `period` slots, from `offset`. start, symbols: the symbols it takes in a full downlink slot.
-    order: 4, 16, 64 or 256. dmrs_*: mapping A or B, type 1 or 2, additional positions 0-3, l0 (2 or 3), one or two
-    symbols; cdm_groups: groups without data, cdm_used: those that carry DM-RS. ptrs: (every K blocks, every L
-    symbols) or None.
+    order: 4, 16, 64 or 256. dmrs_*: mapping A or B, type 1 or 2, additional positions 0-3, l0 (2 or 3), l1 (11; 12
+    beside LTE), one or two symbols; cdm_groups: groups without data, cdm_used: those that carry DM-RS.
+    ptrs: (every K blocks, every L symbols) or None.
     """
 
     prbs: tuple[tuple[int, int], ...]
@@ -68,6 +71,7 @@ class Pdsch:
     allocation: str = "fixed"
     fill: float = 1.0
     rbg: int = 4
+    hold: float = 1.0
     start: int = 2
     symbols: int = 12
     order: int = 4
@@ -75,6 +79,7 @@ class Pdsch:
     dmrs_type: int = 1
     dmrs_additional: int = 1
     dmrs_l0: int = 2
+    dmrs_l1: int = 11
     dmrs_double: bool = False
     cdm_groups: int = 1
     cdm_used: int = 1
@@ -120,7 +125,7 @@ class Tdd:
 class NrConfig:
     """One NR FR1 carrier. bandwidth, scs: Hz. start: s, where in the 160 ms timeline the stretch begins.
 
-    lte: the LTE carrier underneath, for dynamic spectrum sharing (an `LteConfig`); the waveform is then "dss".
+    lte: the LTE carrier that shares the spectrum (DSS); its `start` follows this one.
     """
 
     bandwidth: float
@@ -132,4 +137,4 @@ class NrConfig:
     coresets: tuple[Coreset, ...] = ()
     pdsch: tuple[Pdsch, ...] = ()
     csi_rs: tuple[CsiRs, ...] = ()
-    lte: object | None = None
+    lte: LteConfig | None = None

@@ -190,7 +190,8 @@ def random_users(d: Draw, blocks: int, load: str, l0: int, first_symbol: int) ->
             user.activity = d.log_uniform(0.01, 0.2) if light else d.uniform(0.15, 0.9)
             user.burst = d.log_uniform(1, 4) if light else d.log_uniform(1, 40)
             user.allocation = d.pick(("contiguous", "rbg", "fixed"))
-            user.fill = d.log_uniform(0.05, 0.6) if light else d.uniform(0.2, 1.0)
+            user.fill = d.log_uniform(0.01, 0.6) if light else d.uniform(0.1, 1.0)
+            user.hold = d.pick((1.0, d.log_uniform(1, 20)))
             user.rbg = d.pick((2, 4, 8, 16))
             if light and d.chance(0.5):
                 user.prbs = ((low, max(1, width // d.integer(1, 8))),)

@@ -77,16 +77,19 @@ _DOUBLE_B = ((8, ((), ())), (10, ((), (5,))), (12, ((), (7,))), (14, ((), (8,)))
 
 
 def dmrs_symbols(
-    mapping: str, start: int, length: int, additional: int = 0, l0: int = 2, double: bool = False
+    mapping: str, start: int, length: int, additional: int = 0, l0: int = 2, double: bool = False, l1: int = 11
 ) -> tuple[int, ...]:
     """Symbols of the slot that carry PDSCH DM-RS (TS 38.211 7.4.1.1.2).
 
-    mapping: "A" (l0 = 2 or 3 from the slot's start) or "B" (from the PDSCH's own first symbol).
+    mapping: "A" (l0 = 2 or 3 from the slot's start) or "B" (from the PDSCH's own first symbol). l1: 12 where LTE's
+    CRS are matched around.
     """
     table = {("A", False): _SINGLE_A, ("B", False): _SINGLE_B, ("A", True): _DOUBLE_A, ("B", True): _DOUBLE_B}
     duration = start + length if mapping == "A" else length
     rows = next(extra for below, extra in table[mapping, double] if duration < below)
     more = rows[min(additional, len(rows) - 1)]
+    if more == (11,) and duration == SYMBOLS:
+        more = (l1,)
     base = 0 if mapping == "A" else start
     first = [l0 if mapping == "A" else start, *(base + m for m in more)]
     return tuple(s + d for s in first for d in range(2 if double else 1))
