@@ -34,13 +34,15 @@ PYBIND11_MODULE(_kernel, m) {
         .def(
             "push",
             [](ata::spectrogram &self, const samples_array &samples) {
+                if (samples.ndim() != 1)
+                    throw std::invalid_argument("samples come in one dimension");
                 const auto *data = samples.data();
                 const auto count = static_cast<std::size_t>(samples.size());
                 const py::gil_scoped_release release;
                 return self.push(data, count);
             },
             py::arg("samples").noconvert(),
-            "complex64, contiguous -> samples taken, up to the end of the frame in hand.")
+            "complex64 [n], contiguous -> samples taken, up to the end of the frame in hand.")
         .def(
             "finish",
             [](ata::spectrogram &self) {
@@ -48,7 +50,8 @@ PYBIND11_MODULE(_kernel, m) {
                 self.finish(image.mutable_data());
                 return image;
             },
-            "-> float32 [rows, nfft] mean |FFT|^2, 0 Hz at column nfft / 2; the next frame begins.")
+            "-> float32 [rows, nfft] mean |FFT|^2, 0 Hz at column nfft / 2; the next frame begins. "
+            "RuntimeError while samples of the frame are missing.")
         .def("discard", &ata::spectrogram::discard,
              "Drops the frame in hand -> samples that it held.");
 }

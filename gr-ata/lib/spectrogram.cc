@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <fftw3.h>
+#include <map>
 #include <mutex>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <volk/volk.h>
@@ -13,26 +15,39 @@
 namespace ata {
 namespace {
 
-std::mutex &planner() // FFTW plans one at a time, in the whole process
-{
-    static std::mutex mutex;
-    return mutex;
-}
-
-/// No receiver gives samples beyond this, and the power of a frame of them would not fit a float.
+// Beyond what any receiver gives; within what sums of powers in single precision hold.
 constexpr float LARGEST_SAMPLE = 1e14f;
 constexpr float LARGEST_POWER = 1e30f;
 
-template <typename T> struct volk_deleter {
-    void operator()(T *p) const { volk_free(p); }
+struct volk_deleter {
+    void operator()(void *p) const { volk_free(p); }
 };
-template <typename T> using aligned = std::unique_ptr<T[], volk_deleter<T>>;
+template <typename T> using aligned = std::unique_ptr<T[], volk_deleter>;
 
 template <typename T> aligned<T> make_aligned(std::size_t count) {
     auto *p = static_cast<T *>(volk_malloc(count * sizeof(T), volk_get_alignment()));
     if (!p)
         throw std::bad_alloc();
     return aligned<T>(p);
+}
+
+fftwf_complex *fftw(std::complex<float> *p) { return reinterpret_cast<fftwf_complex *>(p); }
+
+/// The transform of this length, planned once in a process: FFTW plans one at a time, so plans
+/// made (and destroyed) at every retune could meet those of other blocks.
+fftwf_plan plan_of(std::size_t nfft, std::complex<float> *in, std::complex<float> *out) {
+    static std::mutex mutex;
+    static std::map<std::size_t, fftwf_plan> plans;
+    const std::lock_guard<std::mutex> lock(mutex);
+    auto &plan = plans[nfft];
+    // One segment a call stays in the first-level cache; batches are slower. FFTW_MEASURE is no
+    // faster here, and might choose another algorithm, with other roundings, in the next run.
+    if (!plan)
+        plan = fftwf_plan_dft_1d(static_cast<int>(nfft), fftw(in), fftw(out), FFTW_FORWARD,
+                                 FFTW_ESTIMATE);
+    if (!plan)
+        throw std::runtime_error("FFTW has no plan for " + std::to_string(nfft) + " columns");
+    return plan;
 }
 
 } // namespace
@@ -42,48 +57,45 @@ geometry geometry::make(std::size_t frame_samples, std::size_t rows, std::size_t
     if (rows == 0 || nfft < 2 || nfft % 2 || !(overlap >= 0 && overlap < 1))
         throw std::invalid_argument(
             "a spectrogram needs rows, an even number of columns and an overlap in [0, 1)");
-    if (frame_samples < nfft + rows - 1)
+    if (nfft > frame_samples || rows > frame_samples - nfft + 1)
         throw std::invalid_argument("a frame of " + std::to_string(frame_samples) +
                                     " samples is too short for " + std::to_string(rows) +
                                     " rows of " + std::to_string(nfft) + " columns");
     const auto segments = [&](std::size_t hop) { return (frame_samples - nfft) / hop + 1; };
     auto hop = std::max<std::size_t>(1, std::llround(nfft * (1 - overlap)));
     if (segments(hop) < rows)
-        hop = rows > 1 ? std::max<std::size_t>(1, (frame_samples - nfft) / (rows - 1)) : hop;
+        hop = (frame_samples - nfft) / (rows - 1);
     return {frame_samples, rows, nfft, hop, segments(hop)};
 }
 
-struct spectrogram::transform {
-    explicit transform(std::size_t nfft)
-        : window(make_aligned<float>(nfft)), in(make_aligned<std::complex<float>>(nfft)),
-          out(make_aligned<std::complex<float>>(nfft)), power(make_aligned<float>(nfft)) {
-        for (std::size_t i = 0; i < nfft; ++i) // periodic Hann
-            window[i] = static_cast<float>(0.5 - 0.5 * std::cos(2 * M_PI * i / nfft));
-        const std::lock_guard<std::mutex> lock(planner());
-        // One segment a call: it stays in the first-level cache. FFTW_MEASURE would be no faster
-        // here, and might choose another algorithm, with other roundings, in the next run.
-        plan = fftwf_plan_dft_1d(
-            static_cast<int>(nfft), reinterpret_cast<fftwf_complex *>(in.get()),
-            reinterpret_cast<fftwf_complex *>(out.get()), FFTW_FORWARD, FFTW_ESTIMATE);
-        if (!plan)
-            throw std::runtime_error("FFTW made no plan");
+struct spectrogram::workspace {
+    explicit workspace(const geometry &shape)
+        : window(make_aligned<float>(shape.nfft)),
+          carry(make_aligned<std::complex<float>>(shape.nfft)),
+          in(make_aligned<std::complex<float>>(shape.nfft)),
+          out(make_aligned<std::complex<float>>(shape.nfft)),
+          power(make_aligned<float>(shape.nfft)), sum(make_aligned<float>(shape.rows * shape.nfft)),
+          plan(plan_of(shape.nfft, in.get(), out.get())) {
+        for (std::size_t i = 0; i < shape.nfft; ++i) // periodic Hann
+            window[i] = static_cast<float>(0.5 - 0.5 * std::cos(2 * M_PI * i / shape.nfft));
     }
-    ~transform() {
-        const std::lock_guard<std::mutex> lock(planner());
-        fftwf_destroy_plan(plan);
+
+    void transform(std::size_t nfft) {
+        fftwf_execute_dft(plan, fftw(in.get()), fftw(out.get()));
+        volk_32fc_magnitude_squared_32f(power.get(), out.get(), nfft);
     }
 
     aligned<float> window;
-    aligned<std::complex<float>> in, out;
-    aligned<float> power;
+    aligned<std::complex<float>> carry, in, out;
+    aligned<float> power, sum; ///< in FFT order; sum is rows x nfft
     fftwf_plan plan;
 };
 
 spectrogram::spectrogram(const geometry &shape)
-    : d_shape(shape), d_fft(std::make_unique<transform>(shape.nfft)), d_carry(shape.nfft),
-      d_sum(shape.rows * shape.nfft), d_counts(shape.rows) {
+    : d_shape(shape), d_counts(shape.rows), d_work(std::make_unique<workspace>(shape)) {
     for (std::size_t k = 0; k < shape.segments; ++k)
         ++d_counts[k * shape.rows / shape.segments];
+    discard();
 }
 
 spectrogram::~spectrogram() = default;
@@ -91,7 +103,8 @@ spectrogram::~spectrogram() = default;
 std::size_t spectrogram::push(const std::complex<float> *samples, std::size_t count) {
     const auto nfft = d_shape.nfft, hop = d_shape.hop;
     const auto taken = std::min(count, d_shape.frame_samples - d_position);
-    std::size_t at = 0; // samples of this chunk that are in the carry or behind the segment in hand
+    auto *carry = d_work->carry.get();
+    std::size_t at = 0; // where the segment in hand begins, or goes on after what is carried
     while (d_done < d_shape.segments) {
         if (d_carried == 0 && taken - at >= nfft) {
             add_segment(samples + at);
@@ -99,18 +112,18 @@ std::size_t spectrogram::push(const std::complex<float> *samples, std::size_t co
             continue;
         }
         const auto step = std::min(nfft - d_carried, taken - at);
-        std::copy_n(samples + at, step, d_carry.begin() + d_carried);
+        std::copy_n(samples + at, step, carry + d_carried);
         d_carried += step;
         at += step;
         if (d_carried < nfft)
             break;
-        add_segment(d_carry.data());
+        add_segment(carry);
         d_carried -= hop;
         if (at >= d_carried) { // the chunk holds all that is carried: go on there
             at -= d_carried;
             d_carried = 0;
         } else {
-            std::copy_n(d_carry.begin() + hop, d_carried, d_carry.begin());
+            std::copy_n(carry + hop, d_carried, carry);
         }
     }
     d_position += taken;
@@ -119,40 +132,49 @@ std::size_t spectrogram::push(const std::complex<float> *samples, std::size_t co
 
 void spectrogram::add_segment(const std::complex<float> *samples) {
     const auto nfft = d_shape.nfft;
-    auto &fft = *d_fft;
-    volk_32fc_32f_multiply_32fc(fft.in.get(), samples, fft.window.get(), nfft);
-    fftwf_execute(fft.plan);
-    volk_32fc_magnitude_squared_32f(fft.power.get(), fft.out.get(), nfft);
-    if (!(fft.power[0] < LARGEST_POWER)) { // a sample that is no number reaches every bin, so one
-                                           // bin tells of all of them
+    auto &work = *d_work;
+    volk_32fc_32f_multiply_32fc(work.in.get(), samples, work.window.get(), nfft);
+    work.transform(nfft);
+    // One NaN or infinite sample makes every bin NaN or infinite, so one bin tells.
+    if (!(work.power[0] < LARGEST_POWER)) {
         for (std::size_t i = 0; i < nfft; ++i) {
             const bool good = std::fabs(samples[i].real()) < LARGEST_SAMPLE &&
                               std::fabs(samples[i].imag()) < LARGEST_SAMPLE;
-            fft.in[i] = good ? samples[i] * fft.window[i] : std::complex<float>{};
+            work.in[i] = good ? samples[i] * work.window[i] : std::complex<float>{};
         }
-        fftwf_execute(fft.plan);
-        volk_32fc_magnitude_squared_32f(fft.power.get(), fft.out.get(), nfft);
+        work.transform(nfft);
     }
-    auto *row = d_sum.data() + d_done * d_shape.rows / d_shape.segments * nfft;
-    volk_32f_x2_add_32f(row, row, fft.power.get(), nfft);
+    auto *row = work.sum.get() + d_row * nfft;
+    volk_32f_x2_add_32f(row, row, work.power.get(), nfft);
     ++d_done;
+    if (++d_in_row == d_counts[d_row]) {
+        ++d_row;
+        d_in_row = 0;
+    }
 }
 
 void spectrogram::finish(float *image) {
+    if (!complete())
+        throw std::logic_error("the frame has " + std::to_string(d_position) + " of its " +
+                               std::to_string(d_shape.frame_samples) + " samples");
     const auto nfft = d_shape.nfft, half = nfft / 2;
     for (std::size_t r = 0; r < d_shape.rows; ++r) {
-        const float *sum = d_sum.data() + r * nfft;
+        const float *sum = d_work->sum.get() + r * nfft;
         const float scale = 1.0f / static_cast<float>(d_counts[r]);
-        volk_32f_s32f_multiply_32f(image + r * nfft, sum + half, scale, half);
-        volk_32f_s32f_multiply_32f(image + r * nfft + half, sum, scale, half);
+        const auto mean = [scale](float total) { // of finite samples too a power may overflow
+            const float power = total * scale;
+            return power < LARGEST_POWER ? power : LARGEST_POWER;
+        };
+        image = std::transform(sum + half, sum + nfft, image, mean);
+        image = std::transform(sum, sum + half, image, mean);
     }
     discard();
 }
 
 std::size_t spectrogram::discard() {
     const auto held = d_position;
-    std::fill(d_sum.begin(), d_sum.end(), 0.0f);
-    d_position = d_done = d_carried = 0;
+    std::fill_n(d_work->sum.get(), d_shape.rows * d_shape.nfft, 0.0f);
+    d_position = d_carried = d_done = d_row = d_in_row = 0;
     return held;
 }
 

@@ -28,9 +28,9 @@ struct geometry {
 
 /// Streaming mean-power spectrogram: any chunk size in, finished frames out, every sample counted.
 ///
-/// The image is bit for bit the same whatever the chunks were: segments are transformed in the same
-/// order, in the same batches and added in the same order. NaN, infinite and absurd samples count
-/// as zero. Nothing is allocated after construction. One thread at a time.
+/// The image is bit for bit the same whatever the chunks were: segments are transformed and added
+/// one by one, in their order. Samples that are NaN or infinite count as zero, and no pixel is ever
+/// either. Nothing is allocated after construction. One thread at a time.
 class spectrogram {
 public:
     explicit spectrogram(const geometry &shape);
@@ -47,25 +47,25 @@ public:
     std::size_t push(const std::complex<float> *samples, std::size_t count);
 
     /// Writes the mean |FFT|^2 of each pixel, rows x nfft floats with 0 Hz at column nfft / 2;
-    /// begins the next frame.
+    /// begins the next frame. Throws std::logic_error while samples of the frame are missing.
     void finish(float *image);
 
     /// Drops the frame in hand; returns the samples that it held.
     std::size_t discard();
 
 private:
-    struct transform;
+    struct workspace;
 
     void add_segment(const std::complex<float> *samples);
 
     geometry d_shape;
-    std::unique_ptr<transform> d_fft;
-    std::vector<std::complex<float>> d_carry; ///< the segment that earlier chunks began
-    std::size_t d_carried = 0;
+    std::vector<std::size_t> d_counts; ///< segments per row
+    std::unique_ptr<workspace> d_work;
     std::size_t d_position = 0;
-    std::size_t d_done = 0;         ///< segments transformed
-    std::vector<float> d_sum;       ///< rows x nfft, FFT order
-    std::vector<unsigned> d_counts; ///< segments per row
+    std::size_t d_carried = 0; ///< samples of the segment that earlier chunks began
+    std::size_t d_done = 0;    ///< segments added
+    std::size_t d_row = 0;     ///< the row of the next segment ...
+    std::size_t d_in_row = 0;  ///< ... and how many it has
 };
 
 } // namespace ata
