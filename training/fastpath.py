@@ -9,6 +9,7 @@ length (`Lobe`). Channel and receiver act on power; `fast_speckle` then adds wha
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import torch
@@ -190,9 +191,11 @@ class _Fading:
     def _course(self, emitter: Emitter, frame: Frame) -> torch.Tensor:
         low, high = emitter.waveform.active
         own = _nearest(frame, emitter).clamp(low, high)
-        fine = (own[:, None] + torch.tensor([-0.25, 0.25]) * frame.column_hz).reshape(-1)
+        points = min(8, max(2, math.ceil(frame.column_hz / 40e3)))
+        within = (torch.arange(points, dtype=torch.float64) + 0.5) / points - 0.5
+        fine = (own[:, None] + within * frame.column_hz).reshape(-1)
         power = self.channel.response(self.times, fine).abs().square().float()
-        power = power.reshape(len(self.times), frame.columns, 2).mean(-1)
+        power = power.reshape(len(self.times), frame.columns, points).mean(-1)
         relative = power / power.mean(0).clamp(min=1e-12)
         return torch.nn.functional.interpolate(relative.T[None], size=frame.rows, mode="linear",
                                                align_corners=False)[0].T.contiguous()

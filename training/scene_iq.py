@@ -20,7 +20,7 @@ from training.waveforms.ofdm import OfdmWaveform, modulate
 SPAN_STEP = 200e-6  # s; over spans of whole steps the standards' rates have whole numbers of samples
 RESPONSE_STEP = 2e3  # Hz between the channel's responses; delays of FR1 channels turn by < 0.2 rad over it
 FADE_STEPS = 16  # stretches to the fastest fade
-FADE_BATCH = 32  # stretches transformed together
+FADE_BATCH = 1 << 18  # samples of stretches transformed together
 
 
 def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
@@ -67,7 +67,7 @@ def _add(spectrum: torch.Tensor, emitter: Emitter, scene: Scene, span: float) ->
     if scene.receiver:
         part = part * scene.receiver.band_edge((freqs + emitter.center) / scene.samp_rate).sqrt().float()
     if steady and channel is not None:
-        part = part * _response(channel, freqs, scene.duration)
+        part = part * _response(channel, response_times(channel, scene.duration), freqs, device)[0]
     target = (index + whole) % len(spectrum)
     spectrum.index_add_(0, target, part)
 
@@ -97,27 +97,35 @@ def _fade(iq: torch.Tensor, channel: object, rate: float) -> torch.Tensor:
     half = max(64, min(len(iq) // 2, int(rate / (FADE_STEPS * channel.max_doppler))))
     room = math.ceil(float(channel.delay.max()) * rate) + 32
     blocks = len(iq) // half + 2
-    padded = torch.nn.functional.pad(iq, (half, (blocks + 1) * half - half - len(iq)))
+    padded = torch.nn.functional.pad(iq, (half, blocks * half - len(iq)))
     ramp = (torch.arange(half, device=iq.device) + 0.5) / half
-    size = 1 << (2 * half + room - 1).bit_length()
-    freqs = torch.fft.fftfreq(size, 1 / rate, dtype=torch.float64)
+    ramp = torch.cat([ramp, ramp.flip(0)])
+    size = _good_size(2 * half + room)
+    freqs = (torch.arange(size, dtype=torch.float64) - size // 2) * (rate / size)
     middles = torch.arange(blocks, dtype=torch.float64) * half / rate - LEAD
     out = torch.zeros((blocks + 1) * half + size, dtype=iq.dtype, device=iq.device)
-    for first in range(0, blocks, FADE_BATCH):
-        some = slice(first, min(first + FADE_BATCH, blocks))
-        pieces = padded.unfold(0, 2 * half, half)[some] * torch.cat([ramp, ramp.flip(0)])
-        response = channel.response(middles[some], freqs).to(iq.device)
-        pieces = torch.fft.ifft(torch.fft.fft(pieces, size) * response)
+    batch = max(1, FADE_BATCH // size)
+    for first in range(0, blocks, batch):
+        some = slice(first, min(first + batch, blocks))
+        response = torch.fft.ifftshift(_response(channel, middles[some], freqs, iq.device), dim=1)
+        pieces = torch.fft.ifft(torch.fft.fft(padded.unfold(0, 2 * half, half)[some] * ramp, size) * response)
         for j, piece in enumerate(pieces, first):
             out[j * half : j * half + size] += piece
     return out[half : half + len(iq)]
 
 
-def _response(channel: object, freqs: torch.Tensor, duration: float) -> torch.Tensor:
-    """A steady channel's response at evenly spaced frequencies, interpolated: complex64 like `freqs`."""
-    low, high = float(freqs[0]), float(freqs[-1])
-    points = max(2, math.ceil((high - low) / RESPONSE_STEP) + 1)
-    coarse = channel.response(response_times(channel, duration), torch.linspace(low, high, points, dtype=torch.float64))
-    parts = torch.view_as_real(coarse[0].to(torch.complex64)).T[None].to(freqs.device)
-    fine = torch.nn.functional.interpolate(parts, size=len(freqs), mode="linear", align_corners=True)[0]
-    return torch.complex(fine[0], fine[1])
+def _response(channel: object, times: torch.Tensor, freqs: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A channel's responses at evenly spaced frequencies, interpolated between coarser ones: complex64 [S, K]."""
+    points = math.ceil(float(freqs[-1] - freqs[0]) / RESPONSE_STEP) + 1
+    if points >= len(freqs):
+        return channel.response(times, freqs).to(device)
+    coarse = torch.linspace(float(freqs[0]), float(freqs[-1]), points, dtype=torch.float64)
+    parts = torch.view_as_real(channel.response(times, coarse)).movedim(-1, 1).to(device)
+    fine = torch.nn.functional.interpolate(parts, size=len(freqs), mode="linear", align_corners=True)
+    return torch.complex(fine[:, 0], fine[:, 1])
+
+
+def _good_size(least: int) -> int:
+    """The smallest number of samples >= least whose only factors are 2, 3 and 5."""
+    return min(2**a * 3**b * 5**c for c in range(4) for b in range(4)
+               for a in [max(0, math.ceil(math.log2(least / 3**b / 5**c)))] if 2**a * 3**b * 5**c >= least)

@@ -7,6 +7,7 @@ Levels: the noise in front of the receiver has density 1 per Hz, so an emitter's
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,40 +60,75 @@ class Emitter:
         return 10 ** (-self.shoulder_db * depth / 20)
 
     def gain(self, duration: float) -> float:
-        """Power density an active resource element is to have before the channel, so that `snr_db` is met after it."""
-        density = 1.0
-        if isinstance(self.waveform, OfdmWaveform):
-            total = used = 0.0
-            for power, grid in zip(self.grid_power, self.waveform.grids, strict=True):
-                inside = (grid.start < duration) & (grid.start + grid.cp + 1 / grid.scs > 0)
-                if not bool(inside.all()):
-                    power = power[inside]
-                total += float(power.sum()) * grid.scs
-                used += int(torch.count_nonzero(power)) * grid.scs
-            density = total / used if used else 1.0
-        return 10 ** (self.snr_db / 10) / density / self.channel_power(duration)
+        """Density to give a resource element of power 1, before the channel, so that `snr_db` is met after it."""
+        return 10 ** (self.snr_db / 10) / self._mean_power(duration) / self.channel_power(duration)
+
+    def set_density(self, density: float, duration: float) -> None:
+        """Sets `snr_db` so that a resource element of power 1 arrives with `density`."""
+        self.snr_db = 10 * math.log10(density * self._mean_power(duration))
+
+    def mean_bandwidth(self, duration: float) -> float:
+        """Hz: the mean power over the frame if a resource element of power 1 had density 1; grids only."""
+        total = 0.0
+        for power, grid in zip(self.grid_power, self.waveform.grids, strict=True):
+            end = grid.start + grid.cp + 1 / grid.scs
+            on = (end.clamp(max=duration) - grid.start.clamp(min=0)).clamp(min=0)
+            total += float((power.sum(1).double() * on).sum()) * grid.scs
+        return total / duration
+
+    def _mean_power(self, duration: float) -> float:
+        """Mean power of the resource elements that are sent in the frame; 1 for emitters without a grid."""
+        if not isinstance(self.waveform, OfdmWaveform):
+            return 1.0
+        total = used = 0.0
+        for power, grid in zip(self.grid_power, self.waveform.grids, strict=True):
+            inside = (grid.start < duration) & (grid.start + grid.cp + 1 / grid.scs > 0)
+            if not bool(inside.all()):
+                power = power[inside]
+            total += float(power.sum()) * grid.scs
+            used += int(torch.count_nonzero(power)) * grid.scs
+        return total / used if used else 1.0
 
     def channel_power(self, duration: float) -> float:
-        """Mean |H|^2 over the active band and the frame."""
-        if self.channel is None or self.waveform.active is None:
+        """Mean |H|^2 over what is sent in the frame: each resource element counts with its power."""
+        waveform = self.waveform
+        if self.channel is None or waveform.active is None:
             return 1.0
-        low, high = self.waveform.active
-        freqs = torch.linspace(low, high, 129, dtype=torch.float64)
         times = response_times(self.channel, duration)
-        power = self.channel.response(times[:: -(-len(times) // 32)], freqs).abs().square().mean()
-        return max(float(power), 1e-12)
+        if not isinstance(waveform, OfdmWaveform):
+            freqs = torch.linspace(*waveform.active, 129, dtype=torch.float64)
+            return max(float(self.channel.response(times, freqs).abs().square().mean()), 1e-12)
+        total = heard = 0.0
+        for power, grid in zip(self.grid_power, waveform.grids, strict=True):
+            if not len(power):
+                continue
+            middle = grid.start + grid.cp + 0.5 / grid.scs
+            inside = (middle > 0) & (middle < duration)
+            sent = torch.zeros(len(times), power.shape[1])
+            when = torch.bucketize(middle, (times[1:] + times[:-1]) / 2)[inside]
+            sent.index_add_(0, when, power[inside] if not bool(inside.all()) else power)
+            group = max(1, int(60e3 / grid.scs), power.shape[1] // 400)  # subcarriers that fade alike
+            sent = torch.nn.functional.pad(sent, (0, -sent.shape[1] % group)).reshape(len(times), -1, group).sum(-1)
+            middles = (torch.arange(sent.shape[1], dtype=torch.float64) + 0.5) * group - 0.5
+            response = self.channel.response(times, grid.first_subcarrier + middles * grid.scs)
+            heard += float((sent * response.abs().square()).sum()) * grid.scs
+            total += float(sent.sum()) * grid.scs
+        return max(heard / total, 1e-12) if total else 1.0
 
 
 def response_times(channel: object, duration: float) -> torch.Tensor:
-    """Instants at which to ask a channel for its response: eight to the fastest fade, 256 at most; float64 [S], s."""
+    """Instants at which to ask a channel for its response: sixteen to the fastest turn, 256 at most; float64 [S], s."""
     turns = float(channel.max_doppler) * duration
-    count = 1 if turns < 0.02 else min(256, 4 + int(8 * turns))
+    count = 1 if turns < 0.02 else min(256, 8 + int(16 * turns))
     return (torch.arange(count, dtype=torch.float64) + 0.5) * (duration / count)
 
 
 @dataclass
 class Scene:
-    """A stretch of band: `count` samples at `samp_rate`, what is on it, and the receiver it is seen through."""
+    """A stretch of band: `count` samples at `samp_rate`, what is on it, and the receiver it is seen through.
+
+    nominal: truth is the nominal channel throughout, as the paper protocol labels it. info: what was drawn, JSON types.
+    """
 
     samp_rate: float
     count: int
@@ -100,6 +136,7 @@ class Scene:
     receiver: object
     seed: int
     preset: str
+    nominal: bool = False
     info: dict = field(default_factory=dict)
 
     @property
@@ -127,10 +164,10 @@ def truth(scene: Scene) -> list[Truth]:
         waveform = emitter.waveform
         if waveform.active is None:
             continue
-        active = tuple(min(max(f + emitter.center, -half), half) for f in waveform.active)
+        bands = (_channel(waveform),) * 2 if scene.nominal else (waveform.active, waveform.carrier)
+        active, carrier = (tuple(min(max(f + emitter.center, -half), half) for f in band) for band in bands)
         if active[1] <= active[0]:
             continue
-        carrier = tuple(min(max(f + emitter.center, -half), half) for f in waveform.carrier)
         key = ("cell", emitter.cell) if emitter.cell is not None else index
         entry = Truth(waveform.label, waveform.kind, carrier, active, emitter.snr_db, getattr(waveform, "info", {}))
         if key in found:
@@ -139,6 +176,11 @@ def truth(scene: Scene) -> list[Truth]:
                           _db_sum(other.snr_db, entry.snr_db), other.info)
         found[key] = entry
     return sorted(found.values(), key=lambda t: t.snr_db)
+
+
+def _channel(waveform: object) -> tuple[float, float]:
+    """The nominal channel, guard bands included, around the carrier's centre."""
+    return -waveform.info["bandwidth"] / 2, waveform.info["bandwidth"] / 2
 
 
 def mask_columns(scene: Scene, columns: int, classes: tuple[str, ...] = ("noise", "LTE", "NR", "other"),

@@ -1,0 +1,244 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The preset `wideband`: any band a radio may show.
+
+Class and nuisance are kept apart: duplexing, load, level, place, rate, frame length, channel and, where both
+standards have it, bandwidth are drawn the same way for LTE and NR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from training.channel import random_channel
+from training.impairments import random_receiver
+from training.scene_dice import Dice
+from training.scene_model import LEAD, Emitter, Scene
+from training.waveforms.lte import lte_downlink, random_lte
+from training.waveforms.nr import nr_downlink, random_nr
+from training.waveforms.nr_tables import N_RB
+from training.waveforms.others import random_other
+
+# MS/s: what radios and recordings use, and how often; the rest is spread evenly over the logarithm.
+RATES = {1.92: 2, 2.4: 2, 2.56: 1, 3.84: 2, 5: 2, 7.68: 3, 10: 4, 11.52: 3, 15.36: 5, 19.2: 5, 20: 5, 23.04: 6, 25: 3,
+         30.72: 7, 38.4: 2, 40: 3, 46.08: 3, 50: 2, 56: 2, 61.44: 8, 80: 1.5, 100: 1.5, 122.88: 3}  # fmt: skip
+USUAL_RATE = 0.82
+FRAME_MS = {1.0: 10, 2.0: 7, 5.0: 7, 10.0: 14, 20.0: 10, 40.0: 20}  # ms; the rest log-uniform
+USUAL_FRAME = 0.62
+CHANNEL_MHZ = {1.4: 1, 3: 1, 5: 3, 10: 5, 15: 3, 20: 6, 25: 1, 30: 1.5, 40: 2, 50: 1.5, 60: 1, 80: 1, 100: 1.5}
+TDD_SHARE = 0.4
+GOOD_FILTER = 0.75  # share of receivers that let nothing fold in: what folds has no truth, and often no telling mark
+LOADS = {"idle": 12, "light": 22, "bursty": 24, "partial": 16, "full": 26}
+SNR_DB = (-8.0, 40.0)
+SHORTEST = 1024  # samples of a frame (DESIGN contract 2)
+RATE_STEP = 5e3  # Hz; rates of a whole number of these let every standard's sample grid meet the scene's
+
+
+@dataclass
+class Plan:
+    """What `wideband` settles before it draws waveforms."""
+
+    samp_rate: float
+    duration: float
+    taken: list[tuple[float, float]]  # channels on the band, Hz
+
+
+def wideband(dice: Dice, samp_rate: float | None = None, frame_ms: float | None = None) -> Scene:
+    """A random scene at a random rate (Hz) and frame length (ms), or at those given."""
+    rate = samp_rate or _rate(dice)
+    duration = (frame_ms or _frame_ms(dice)) * 1e-3
+    count = max(SHORTEST, round(duration * rate))
+    plan = Plan(rate, count / rate, [])
+    story = dice.pick({name: weight for name, (weight, _) in _STORIES.items()})
+    emitters = _STORIES[story][1](dice, plan)
+    _limit_range(dice, emitters)
+    receiver = random_receiver(dice.torch) if dice.chance(0.85) else None
+    if receiver and dice.chance(GOOD_FILTER):
+        receiver.fold_db += 40.0
+    return Scene(rate, count, emitters, receiver, dice.seed, dice.preset, info={"story": story})
+
+
+def _rate(dice: Dice) -> float:
+    rate = dice.pick(RATES) * 1e6 if dice.chance(USUAL_RATE) else dice.log_uniform(0.5e6, 245.76e6)
+    return round(rate / RATE_STEP) * RATE_STEP
+
+
+def _frame_ms(dice: Dice) -> float:
+    if dice.chance(USUAL_FRAME):
+        return dice.pick(FRAME_MS)
+    return dice.log_uniform(5, 40) if dice.chance(0.7) else dice.log_uniform(0.5, 80)
+
+
+def _nothing(dice: Dice, plan: Plan) -> list[Emitter]:
+    return []
+
+
+def _neighbours(dice: Dice, plan: Plan) -> list[Emitter]:
+    """Other systems alone: what must not be called LTE or NR."""
+    return [e for _ in range(dice.pick({1: 4, 2: 3, 3: 2, 5: 1})) for e in _other(dice, plan)]
+
+
+def _whole_band(dice: Dice, plan: Plan) -> list[Emitter]:
+    """A carrier that nearly fills the band, or is cut by both its edges."""
+    width = plan.samp_rate * dice.pick({1.0: 3, dice.uniform(0.72, 1.12): 5, dice.uniform(1.1, 3): 1})
+    found = _carrier(dice, plan, near=width, center=dice.uniform(-0.06, 0.06) * plan.samp_rate)
+    if dice.chance(0.2):
+        found += _other(dice, plan)
+    return found
+
+
+def _one(dice: Dice, plan: Plan) -> list[Emitter]:
+    """One carrier somewhere, often alone."""
+    found = _carrier(dice, plan)
+    for _ in range(dice.pick({0: 6, 1: 3, 2: 1})):
+        found += _other(dice, plan)
+    return found
+
+
+def _several(dice: Dice, plan: Plan) -> list[Emitter]:
+    """Carriers of both standards and neighbours, side by side."""
+    found = []
+    for _ in range(dice.pick({2: 5, 3: 4, 4: 3, 5: 2, 6: 1, 8: 0.7})):
+        if dice.chance(0.7):
+            found += _carrier(dice, plan, adjacent=dice.chance(0.5))
+        else:
+            found += _other(dice, plan)
+    return found
+
+
+_STORIES: dict[str, tuple[float, Callable[[Dice, Plan], list[Emitter]]]] = {
+    "nothing": (4, _nothing),
+    "neighbours": (14, _neighbours),
+    "whole band": (24, _whole_band),
+    "one": (28, _one),
+    "several": (30, _several),
+}
+
+
+def _carrier(dice: Dice, plan: Plan, near: float | None = None, center: float | None = None,
+             adjacent: bool = False) -> list[Emitter]:
+    """One LTE or NR carrier, now and then from several base stations; none where nothing fits.
+
+    near: Hz, the channel bandwidth to come close to. adjacent: beside a channel that is there already.
+    """
+    for _ in range(4):
+        label, bandwidth, scs = _channel_width(dice, plan, near)
+        place = center if center is not None else _place(dice, plan, bandwidth, adjacent)
+        if place is not None:
+            break
+    else:
+        return []
+    traits = {"duplex": "tdd" if dice.chance(TDD_SHARE) else "fdd", "load": dice.pick(LOADS)}
+    waveform = _downlink(dice, plan, label, bandwidth, scs, traits)
+    if waveform is None:
+        return []
+    plan.taken.append((place - bandwidth / 2, place + bandwidth / 2))
+    level = dice.uniform(*SNR_DB)
+    shoulder = dice.uniform(8, 30) if dice.chance(0.8) else 0.0
+    found = [Emitter(waveform, place, level, _channel(dice, 0.75), shoulder)]
+    if found[0].channel is not None and dice.chance(0.2):  # more base stations on the frequency
+        cell = len(plan.taken)
+        found[0].cell = cell
+        for _ in range(dice.pick({1: 3, 2: 1})):
+            other = _downlink(dice, plan, label, bandwidth, scs, traits)
+            if other is not None:
+                found.append(Emitter(other, place + dice.uniform(-300, 300), level - dice.log_uniform(1, 15),
+                                     random_channel(dice.torch), shoulder, cell))
+    return found
+
+
+def _channel_width(dice: Dice, plan: Plan, near: float | None) -> tuple[str, float, float]:
+    """-> label, channel bandwidth and spacing, Hz: the width first, then the class by a coin where both have it."""
+    widths = CHANNEL_MHZ
+    if near is not None:
+        closeness = {w: float(np.exp(-((np.log(w * 1e6 / near) / 0.18) ** 2))) + 1e-6 for w in widths}
+        widths = {w: widths[w] * c for w, c in closeness.items()}
+    else:
+        most = plan.samp_rate / 1e6 * dice.pick({1.0: 8, 1.6: 2, 4.0: 1})
+        widths = {w: p for w, p in widths.items() if w <= most} or {1.4: 1, 5: 1}
+    mhz = dice.pick(widths)
+    label = "NR" if mhz > 20 else "LTE" if mhz < 5 else "LTE" if dice.chance(0.5) else "NR"
+    if label == "LTE":
+        return label, mhz * 1e6, 15e3
+    spacings = {scs: w for scs, w in {15000: 10, 30000: 10, 60000: 2}.items() if mhz in N_RB[scs]}
+    return label, mhz * 1e6, float(dice.pick(spacings))
+
+
+def _downlink(dice: Dice, plan: Plan, label: str, bandwidth: float, scs: float, traits: dict):
+    """The carrier's stretch; redrawn while it is silent, so that short frames are no less NR than LTE."""
+    for _ in range(6):
+        if label == "LTE":
+            config = random_lte(dice.torch, bandwidth=bandwidth, **traits)
+            waveform = lte_downlink(config, plan.duration, dice.torch)
+        else:
+            config = random_nr(dice.torch, bandwidth=bandwidth, scs=scs, **traits)
+            waveform = nr_downlink(config, plan.duration, dice.torch)
+        if waveform.active is not None:
+            return waveform
+    return None
+
+
+def _other(dice: Dice, plan: Plan) -> list[Emitter]:
+    """One neighbour; a GSM carrier seldom comes alone. None where none fits."""
+    for _ in range(4):
+        waveform = random_other(dice.torch, plan.duration + 2 * LEAD, plan.samp_rate)
+        if waveform.active is None:
+            continue
+        low, high = waveform.carrier
+        place = _place(dice, plan, high - low, adjacent=dice.chance(0.2))
+        if place is not None:
+            break
+    else:
+        return []
+    plan.taken.append((place - (high - low) / 2, place + (high - low) / 2))
+    level = dice.uniform(*SNR_DB)
+    found = [Emitter(waveform, place - (low + high) / 2, level, _channel(dice, 0.6))]
+    if waveform.kind == "gsm" and dice.chance(0.6):  # 3GPP TS 45.005 2: carriers stand on a 200 kHz raster
+        for raster in dice.plan.permutation(np.arange(1, 25))[: dice.pick((2, 4, 7))]:
+            center = found[0].center + 200e3 * float(raster) * dice.pick((1, 2))
+            if abs(center) < plan.samp_rate / 2 and all(center + 1e5 < a or center - 1e5 > b for a, b in plan.taken):
+                plan.taken.append((center - 1e5, center + 1e5))
+                # another stretch of the same kind of carrier: its slots start elsewhere
+                found.append(Emitter(replace(waveform, seed=waveform.seed + int(raster)), center,
+                                     level - dice.uniform(0, 25), _channel(dice, 0.6)))
+    return found
+
+
+def _channel(dice: Dice, share: float):
+    return random_channel(dice.torch) if dice.chance(share) else None
+
+
+def _place(dice: Dice, plan: Plan, width: float, adjacent: bool) -> float | None:
+    """A centre for a channel of `width` Hz that meets no other; a fifth hangs over the band's edge."""
+    half = plan.samp_rate / 2
+    if dice.chance(0.03):
+        return dice.uniform(-half, half)  # on top of what is there
+    for _ in range(12):
+        if adjacent and plan.taken:
+            low, high = dice.pick(plan.taken)
+            gap = dice.uniform(0, 0.02) * width
+            center = low - gap - width / 2 if dice.chance(0.5) else high + gap + width / 2
+            if abs(center) > half + 0.3 * width:
+                continue
+        elif width >= 2 * half or dice.chance(0.2):
+            center = dice.uniform(-half - 0.3 * width, half + 0.3 * width)
+        else:
+            center = dice.uniform(-half + width / 2, half - width / 2)
+        if all(center + width / 2 <= low or center - width / 2 >= high for low, high in plan.taken):
+            return center
+    return None
+
+
+def _limit_range(dice: Dice, emitters: list[Emitter]) -> None:
+    """No more than 40 dB between the strongest and the weakest; several carriers seldom differ so much."""
+    if not emitters:
+        return
+    strongest = max(e.snr_db for e in emitters)
+    span = dice.uniform(0, 40) if dice.chance(0.7) else 40.0
+    for emitter in emitters:
+        emitter.snr_db = max(emitter.snr_db, strongest - span, SNR_DB[0] - 6)
+
+
