@@ -8,6 +8,8 @@ Positions are in columns: column c covers [c - 0.5, c + 0.5).
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from .records import Band
@@ -71,10 +73,10 @@ def _runs(inside: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _split(evidence: np.ndarray, first: int) -> list[tuple[int, int, int]]:
-    """Evidence [C - 1, n] of an occupied run -> (first, last + 1, class) parts, small minorities given to a neighbour."""
+    """Evidence [C - 1, n] of an occupied run -> (first, last + 1, class) parts; small minorities go to a neighbour."""
     kinds = evidence.argmax(0) + 1
     bounds = [0, *(np.flatnonzero(np.diff(kinds)) + 1), len(kinds)]
-    parts = [[int(a), int(b), int(kinds[a])] for a, b in zip(bounds, bounds[1:], strict=False)]
+    parts = [[int(a), int(b), int(kinds[a])] for a, b in pairwise(bounds)]
     while len(parts) > 1:
         index = min(range(len(parts)), key=lambda i: parts[i][1] - parts[i][0])
         a, b, _ = parts[index]

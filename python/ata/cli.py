@@ -61,7 +61,7 @@ def _replay(args: argparse.Namespace) -> int:
     if args.jsonl:
         sinks.append(JsonLines(sys.stdout if args.jsonl == "-" else args.jsonl))
     if args.sigmf:
-        sinks.append(SigmfAnnotations(args.sigmf, recording.path.name, recording.datatype))
+        sinks.append(SigmfAnnotations(args.sigmf, recording.path, recording.datatype))
     picture = None
     if args.png:
         from .plot import Spectrogram  # matplotlib takes a second to load

@@ -48,7 +48,7 @@ def _kernel() -> Iterator[Check]:
     front.push(np.ones(20_000, np.complex64))
     image = front.finish()
     right = int(image.sum(0).argmax()) == 128
-    yield "kernel", right, str(Path(__file__).parent) if right else "gives a wrong spectrum: build it again (make setup)"
+    yield "kernel", right, str(Path(__file__).parent) if right else "gives a wrong spectrum: make setup"
 
 
 def _model() -> Iterator[Check]:

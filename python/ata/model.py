@@ -142,7 +142,8 @@ def _front_end(path: Path, content: bytes, m: dict) -> ModelFile:
 def _check_graph(path: Path, model: onnx.ModelProto, found: ModelFile) -> None:
     opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
     if not 0 < opset <= NEWEST_OPSET or model.ir_version > NEWEST_IR:
-        raise AtaError(f"{path} has opset {opset}, IR {model.ir_version}; at most {NEWEST_OPSET} and {NEWEST_IR} are read")
+        limits = f"at most opset {NEWEST_OPSET}, IR {NEWEST_IR} are read"
+        raise AtaError(f"{path} has opset {opset}, IR {model.ir_version}; {limits}")
     strange = sorted({n.op_type for n in model.graph.node} - OPERATORS)
     if strange:
         raise AtaError(f"{path} uses operators that a model file may not: {', '.join(strange)}")

@@ -14,7 +14,7 @@ UINT64 = {"frame", "sample_start", "sample_count", "dropped_frames"}
 
 
 def to_pmt(value: object, key: str = "") -> pmt.pmt_base:
-    """A JSON-like value -> PMT: dicts with symbol keys, lists as vectors, indices as uint64, other numbers as double."""
+    """A JSON-like value -> PMT: dicts with symbol keys, lists as vectors, indices as uint64, other numbers double."""
     if value is None:
         return pmt.PMT_NIL
     if isinstance(value, bool):

@@ -9,6 +9,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,7 @@ def _open_sigmf(meta_path: Path) -> Recording:
         raise AtaError(f"{meta_path} is no SigMF recording: {failure!r} is missing or wrong") from failure
     if channels != 1:
         raise AtaError(f"{meta_path} holds {channels} channels; only recordings of one are read")
-    data_path = meta_path.with_name(Path(data).name) if data else meta_path.with_suffix(".sigmf-data")
+    data_path = meta_path.parent / data if data else meta_path.with_suffix(".sigmf-data")
     if not data_path.exists():
         raise AtaError(f"{meta_path} has no samples beside it: {data_path.name} is missing")
     return Recording(data_path, datatype, rate, captures or [{}], max(0, skip))
@@ -131,7 +132,7 @@ def _captures(path: Path, entries: list[dict], samples: int) -> list[Capture]:
         began = [_datetime(e.get("core:datetime")) for e in entries]
     except (TypeError, ValueError, AttributeError) as failure:
         raise AtaError(f"the captures of {path} do not fit: {failure}") from failure
-    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:], strict=False)) or starts[-1] >= samples:
+    if starts[0] != 0 or any(b <= a for a, b in pairwise(starts)) or starts[-1] >= samples:
         raise AtaError(f"the captures of {path} start at {starts}, which does not fit its {samples} samples")
     if not all(math.isfinite(f) for f in freqs):
         raise AtaError(f"the captures of {path} have a frequency that is no number")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True)
 class Band:
-    """One occupied band. Edges in Hz; confidence and duty_cycle 0 to 1; snr_db re the frame's noise, None if unknown."""
+    """One occupied band: edges in Hz, confidence and duty_cycle 0 to 1, snr_db re the frame's noise or None."""
 
     label: str
     freq_lower_edge: float
@@ -25,9 +25,9 @@ class Band:
 class Record:
     """What one frame held; the fields are those of the JSON line, in its order.
 
-    frame: index since start, dropped frames counted in. sample_start, sample_count: absolute index of the first sample,
-    and length. time: UTC of the first sample, ISO 8601, or None. latency_ms: last sample in to record out; None if
-    nobody waited for it.
+    frame: index since start, dropped frames counted in. sample_start, sample_count: absolute index of the first
+    sample, and length. time: UTC of the first sample, ISO 8601, or None. latency_ms: last sample in to record out;
+    None if nobody waited for it.
     """
 
     frame: int

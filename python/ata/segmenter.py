@@ -58,7 +58,7 @@ class segmenter(gr.sync_block):
         settle_samples: samples to skip after a retune or a gap.
         jsonl: file for the records as JSON lines, written by the block itself; empty for none.
         sigmf: file for the detections as SigMF annotations, written when the flowgraph stops; empty for none.
-        dataset: name of the recording that the SigMF annotations speak of.
+        dataset: path of the recording that the SigMF annotations speak of.
 
     Raises AtaError for values that cannot work, with a sentence that says why.
     """

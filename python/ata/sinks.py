@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -65,12 +66,14 @@ class _Run:
 class SigmfAnnotations:
     """A .sigmf-meta file with one annotation per band and run of consecutive frames in which it stays.
 
-    Args: path: of the file, written by `flush` and `close`. dataset: name of the samples that it speaks of.
+    Args: path: of the file, written by `flush` and `close`. dataset: path of the samples that it speaks of, named
+    relative to it.
     datatype: their SigMF type.
     """
 
-    def __init__(self, path: str | Path, dataset: str | None = None, datatype: str = "cf32_le") -> None:
-        self._path, self._dataset, self._datatype = Path(path), dataset, datatype
+    def __init__(self, path: str | Path, dataset: str | Path | None = None, datatype: str = "cf32_le") -> None:
+        self._path, self._datatype = Path(path), datatype
+        self._dataset = os.path.relpath(dataset, self._path.parent) if dataset else None
         self._open: list[_Run] = []
         self._done: list[_Run] = []
         self._captures: list[dict] = []

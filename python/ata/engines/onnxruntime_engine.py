@@ -21,7 +21,7 @@ class OnnxRuntime:
     def __init__(self, model: ModelFile, name: str, threads: int = THREADS) -> None:
         provider = PROVIDERS[name]
         if provider not in onnxruntime.get_available_providers():
-            raise AtaError(f"engine {name} cannot work here: this ONNX Runtime has no {provider} (pip install onnxruntime-gpu)")
+            raise AtaError(f"engine {name} cannot work here: this ONNX Runtime has no {provider}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -32,8 +32,9 @@ class OnnxRuntime:
             self._session = onnxruntime.InferenceSession(str(model.path), options, providers=[provider])
         except Exception as failure:  # ONNX Runtime has a dozen exception classes and no common one
             raise AtaError(f"engine {name} does not load {model.path}: {str(failure).splitlines()[0]}") from failure
-        if self._session.get_providers()[0] != provider:
-            raise AtaError(f"engine {name} cannot work here: ONNX Runtime fell back to {self._session.get_providers()[0]}")
+        runs = self._session.get_providers()[0]
+        if runs != provider:
+            raise AtaError(f"engine {name} cannot work here: ONNX Runtime fell back to {runs}")
         self.name = name
 
     def run(self, images: np.ndarray) -> np.ndarray:
