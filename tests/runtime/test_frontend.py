@@ -15,10 +15,10 @@ DEFAULTS = Normalise(percentile=10, scale_db=20, clip=(-1, 3), floor_db=-80)
 
 
 def signal(count: int) -> np.ndarray:
-    """A repeatable signal with 60 dB between its strongest and weakest parts."""
+    """A repeatable signal whose weakest parts are some 60 dB below its strongest."""
     rng = np.random.default_rng(7)
     t = np.arange(count)
-    noise = 1e-3 * rng.standard_normal(2 * count).astype(np.float32).view(np.complex64)
+    noise = 0.02 * rng.standard_normal(2 * count).astype(np.float32).view(np.complex64)
     chirp = np.exp(2j * np.pi * (0.05 * t + 0.1 * t * t / count))
     return (noise + chirp * (t % 5000 < 2500)).astype(np.complex64)
 

@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SigMF and raw IQ in every type, and what is said of files that do not fit."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gnuradio.ata.errors import AtaError
+from gnuradio.ata.recordings import open_recording
+
+SAMPLES = np.array([0.5 - 0.25j, -1 + 0j, 0.125 + 0.75j, -0.5 - 0.5j], np.complex64)
+
+
+def encode(datatype: str) -> bytes:
+    pairs = SAMPLES.view(np.float32)
+    kind, _, order = datatype.partition("_")
+    types = {"cf32": "f4", "cf64": "f8", "ci16": "i2", "ci8": "i1", "ci32": "i4", "cu8": "u1", "cu16": "u2"}
+    scale = {"ci16": 2**15, "ci8": 2**7, "ci32": 2**31, "cu8": 2**7, "cu16": 2**15}.get(kind, 1)
+    offset = {"cu8": 127.5, "cu16": 2**15 - 0.5}.get(kind, 0)
+    values = pairs.astype(np.float64) * scale + offset
+    if kind.startswith(("ci", "cu")):
+        limits = np.iinfo(types[kind])
+        values = np.clip(np.round(values), limits.min, limits.max)
+    return values.astype((">" if order == "be" else "<") + types[kind]).tobytes()
+
+
+def sigmf(folder: Path, data: bytes, captures: list[dict] | None = None, **head: object) -> Path:
+    meta = {
+        "global": {"core:datatype": "cf32_le", "core:sample_rate": 1e6, "core:version": "1.0.0", **head},
+        "captures": captures if captures is not None else [{"core:sample_start": 0, "core:frequency": 8e8}],
+        "annotations": [],
+    }
+    (folder / "x.sigmf-data").write_bytes(data)
+    path = folder / "x.sigmf-meta"
+    path.write_text(json.dumps(meta))
+    return path
+
+
+@pytest.mark.parametrize(
+    "datatype",
+    ["cf32_le", "cf32_be", "cf64_le", "ci16_le", "ci16_be", "ci32_le", "ci8", "cu8", "cu16_le", "cu16_be"],
+)
+def test_every_type_gives_the_same_samples(tmp_path: Path, datatype: str) -> None:
+    recording = open_recording(sigmf(tmp_path, encode(datatype), **{"core:datatype": datatype}))
+    assert (recording.samples, recording.samp_rate, recording.center_freq) == (4, 1e6, 8e8)
+    tolerance = 1 / 128 if datatype in ("ci8", "cu8") else 1e-4
+    np.testing.assert_allclose(recording.read(0, 4), SAMPLES, atol=tolerance)
+    raw = open_recording(tmp_path / "x.sigmf-data")
+    assert np.array_equal(raw.read(1, 2), recording.read(0, 4)[1:3])
+
+
+def test_raw_iq_needs_rate_and_type(tmp_path: Path) -> None:
+    path = tmp_path / "dump.bin"
+    path.write_bytes(encode("ci16_le"))
+    with pytest.raises(AtaError, match="--rate"):
+        open_recording(path)
+    assert open_recording(path, rate=2.4e6, freq=9e8, datatype="ci16_le").center_freq == 9e8
+
+
+def test_captures_are_retunes_with_their_own_time(tmp_path: Path) -> None:
+    captures = [
+        {"core:sample_start": 0, "core:frequency": 8e8, "core:datetime": "2026-01-02T03:04:05.250000Z"},
+        {"core:sample_start": 3, "core:frequency": 9e8},
+    ]
+    first, second = open_recording(sigmf(tmp_path, encode("cf32_le"), captures)).captures
+    assert (first.start, first.count, first.center_freq) == (0, 3, 8e8)
+    assert first.time(750_000, 1e6) == (1767323046, 0.0)
+    assert (second.start, second.count, second.center_freq, second.time(0, 1e6)) == (3, 1, 9e8, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"core:datatype": "rf32_le"}, "rf32_le"),
+        ({"core:datatype": "cf16_le"}, "cf16_le"),
+        ({"core:datatype": "ci16"}, "ci16"),
+        ({"core:sample_rate": 0}, "sample rate"),
+        ({"core:sample_rate": "fast"}, "missing or wrong"),
+        ({"core:num_channels": 2}, "2 channels"),
+        ({"core:dataset": "elsewhere.bin"}, "elsewhere.bin is missing"),
+    ],
+)
+def test_headers_that_do_not_fit_are_said(tmp_path: Path, change: dict, says: str) -> None:
+    with pytest.raises(AtaError, match=says):
+        open_recording(sigmf(tmp_path, encode("cf32_le"), **change))
+
+
+@pytest.mark.parametrize(
+    "captures",
+    [
+        [{"core:sample_start": 5}],
+        [{"core:sample_start": 0}, {"core:sample_start": 0}],
+        [{"core:sample_start": 0}, {"core:sample_start": 99}],
+        [{"core:sample_start": 0, "core:frequency": "high"}],
+        [{"core:sample_start": 0, "core:datetime": "yesterday"}],
+    ],
+)
+def test_captures_that_do_not_fit_are_said(tmp_path: Path, captures: list[dict]) -> None:
+    with pytest.raises(AtaError, match="captures of"):
+        open_recording(sigmf(tmp_path, encode("cf32_le"), captures))
+
+
+def test_files_that_are_not_whole_are_said(tmp_path: Path) -> None:
+    with pytest.raises(AtaError, match="cut short"):
+        open_recording(sigmf(tmp_path, encode("cf32_le")[:-3]))
+    with pytest.raises(AtaError, match="no samples"):
+        open_recording(sigmf(tmp_path, b""))
+    path = sigmf(tmp_path, encode("cf32_le"))
+    (tmp_path / "x.sigmf-data").unlink()
+    with pytest.raises(AtaError, match="is missing"):
+        open_recording(path)
+    path.write_text("{")
+    with pytest.raises(AtaError, match="no JSON"):
+        open_recording(path)
+    with pytest.raises(AtaError, match="cannot be read"):
+        open_recording(tmp_path / "absent.sigmf-meta")
