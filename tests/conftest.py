@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
 STAGED = ROOT / "build" / "test_modules"
 
-# The module as just built, before any that is installed.
-sys.path[:0] = [str(STAGED), str(ROOT)]
-os.environ["PYTHONPATH"] = os.pathsep.join([str(STAGED), str(ROOT), os.environ.get("PYTHONPATH", "")])
+# One thread each, before numpy and torch are loaded: small work gains nothing from more, and suites run side by side.
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")
+
+# The module as just built, before any that is installed; commands that tests start find it too.
+sys.path[:0] = [str(STAGED), str(ROOT), str(TESTS)]
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(STAGED), str(ROOT), os.environ.get("PYTHONPATH")]))
 
 
 @pytest.fixture(scope="session")
@@ -21,5 +26,5 @@ def captures() -> Path:
     """The folder of recordings with ground truth that lies beside the repository."""
     folder = ROOT.parent / "shared" / "captures"
     if not folder.is_dir():
-        pytest.skip(f"no recordings at {folder}")
+        pytest.skip("the captures folder does not lie beside the repository")
     return folder

@@ -41,12 +41,17 @@ class FrontEnd:
         rows, columns: T and F of the image.
         overlap: share of a segment that the next one covers too.
         frame_samples: samples of a frame, at least 1024.
+
+    Raises AtaError where the frame is too short for the image.
     """
 
     def __init__(self, rows: int, columns: int, overlap: float, frame_samples: int) -> None:
         if frame_samples < SHORTEST_FRAME:
             raise AtaError(f"a frame has {frame_samples} samples; it needs at least {SHORTEST_FRAME}")
-        self.geometry = _kernel.Geometry(frame_samples, rows, columns, overlap)
+        try:
+            self.geometry = _kernel.Geometry(frame_samples, rows, columns, overlap)
+        except ValueError as failure:
+            raise AtaError(str(failure)) from None
         self._kernel = _kernel.Spectrogram(self.geometry)
 
     @property
@@ -60,11 +65,17 @@ class FrontEnd:
         return self._kernel.complete
 
     def push(self, samples: np.ndarray) -> int:
-        """complex64 [n] -> how many it took, up to the end of the frame in hand (0 when that is complete)."""
-        return self._kernel.push(np.ascontiguousarray(samples, dtype=np.complex64))
+        """complex64 [n] -> how many it took, up to the end of the frame in hand (0 when that is complete).
+
+        Other Python threads run meanwhile. TypeError for samples of another type.
+        """
+        return self._kernel.push(np.ascontiguousarray(samples))
 
     def finish(self) -> np.ndarray:
-        """-> float32 [T, F], mean |FFT|^2 per pixel, lowest frequency first; the next frame begins."""
+        """-> float32 [T, F], mean |FFT|^2 per pixel, DC at column F / 2; the next frame begins.
+
+        RuntimeError while samples of the frame are missing.
+        """
         return self._kernel.finish()
 
     def discard(self) -> int:
@@ -77,9 +88,9 @@ def normalise(power: np.ndarray, n: Normalise) -> np.ndarray:
 
     A frame of nothing but zeros becomes an image of zeros.
     """
-    largest = float(power.max())
+    largest = power.max()
     if not largest > 0:
         return np.zeros_like(power)
-    level = 10 * np.log10(power + np.float32(10 ** (n.floor_db / 10) * largest))
-    floor = np.percentile(level, n.percentile)
-    return np.clip((level - np.float32(floor)) / np.float32(n.scale_db), *n.clip).astype(np.float32, copy=False)
+    level = 10 * np.log10(power / largest + np.float32(10 ** (n.floor_db / 10)))
+    floor = np.float32(np.percentile(level, n.percentile))
+    return np.clip((level - floor) / np.float32(n.scale_db), *n.clip).astype(np.float32, copy=False)
