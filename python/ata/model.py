@@ -6,20 +6,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
+from onnx import AttributeProto, TensorProto
 
 from .errors import AtaError
 
 SHIPPED = Path(__file__).parent / "models"
 LARGEST_FILE = 256 << 20  # bytes
+LARGEST_METADATA = 1 << 20  # characters
 LARGEST_IMAGE = 4096  # rows or columns
+LARGEST_ATTRIBUTE = 1 << 16  # strides, pads, kernel sizes...
+LARGEST_WORK = 1 << 29  # values in all the tensors that one image makes, 2 GiB of float32
 NEWEST_OPSET, NEWEST_IR = 17, 9  # the last that TensorRT 8.6 reads
-OPERATORS = {
-    "Add", "AveragePool", "Clip", "Concat", "Constant", "Conv", "GlobalAveragePool", "HardSwish", "MaxPool", "Mul",
-    "ReduceMean", "Relu", "Resize", "Sigmoid",
+OPERATORS = {  # Constant and Identity: how exporters write weights that are shared
+    "Add", "AveragePool", "Clip", "Concat", "Constant", "Conv", "GlobalAveragePool", "HardSwish", "Identity", "MaxPool",
+    "Mul", "ReduceMean", "Relu", "Resize", "Sigmoid",
 }  # fmt: skip
 
 
@@ -51,6 +56,13 @@ class ModelFile:
     samp_rate: tuple[float, float]
     metadata: dict
 
+    def content(self) -> bytes:
+        """The file's bytes, the very ones that were checked; AtaError where the file has changed since."""
+        content = _read(self.path)
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise AtaError(f"the model file {self.path} has changed since it was read: start again")
+        return content
+
 
 def read_model(path: str | Path | None = None) -> ModelFile:
     """Reads and checks a model file; None for the one that ships with the module.
@@ -59,13 +71,7 @@ def read_model(path: str | Path | None = None) -> ModelFile:
     Raises AtaError with a sentence that says what does not fit.
     """
     path = Path(path) if path else _shipped()
-    try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise AtaError(f"{path} has {size >> 20} MB; a model file has at most {LARGEST_FILE >> 20}")
-        content = path.read_bytes()
-    except OSError as failure:
-        raise AtaError(f"the model file {path} cannot be read: {failure.strerror}") from failure
+    content = _read(path)
     try:
         model = onnx.load_model_from_string(content)
     except Exception as failure:  # protobuf's own error class differs by version
@@ -75,10 +81,25 @@ def read_model(path: str | Path | None = None) -> ModelFile:
         found = _front_end(path, content, metadata)
     except AtaError:
         raise
-    except (KeyError, TypeError, ValueError) as failure:
-        raise AtaError(f"the `ata` metadata of {path} does not fit: {failure!r}") from failure
-    _check_graph(path, model, found)
+    except KeyError as failure:
+        raise AtaError(f"the `ata` metadata of {path} has no {failure}") from failure
+    except (IndexError, TypeError, ValueError, OverflowError) as failure:
+        raise AtaError(f"the `ata` metadata of {path} does not fit: {failure}") from failure
+    _check_graph(path, model, len(content))
+    _check_shapes(path, model, found)
     return found
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.exists() and not path.is_file():
+            raise AtaError(f"the model file {path} is no file")
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise AtaError(f"{path} has {size >> 20} MB; a model file has at most {LARGEST_FILE >> 20}")
+        return path.read_bytes()
+    except OSError as failure:
+        raise AtaError(f"the model file {path} cannot be read: {failure.strerror}") from failure
 
 
 def _shipped() -> Path:
@@ -89,15 +110,25 @@ def _shipped() -> Path:
 
 
 def _metadata(path: Path, model: onnx.ModelProto) -> dict:
-    for entry in model.metadata_props:
-        if entry.key == "ata":
-            try:
-                metadata = json.loads(entry.value)
-            except ValueError as failure:
-                raise AtaError(f"the `ata` metadata of {path} is no JSON") from failure
-            if isinstance(metadata, dict):
-                return metadata
-    raise AtaError(f"{path} has no `ata` metadata, so its front end is unknown: export it with training/export.py")
+    entries = [entry.value for entry in model.metadata_props if entry.key == "ata"]
+    if len(entries) != 1:
+        how_many = f"{len(entries)} `ata` entries in its" if entries else "no `ata`"
+        raise AtaError(
+            f"{path} has {how_many} metadata, so its front end is unknown: export it with training/export.py"
+        )
+    if len(entries[0]) > LARGEST_METADATA:
+        raise AtaError(f"the `ata` metadata of {path} has {len(entries[0])} characters")
+    try:
+        metadata = json.loads(entries[0], parse_constant=_no_number)
+    except (ValueError, RecursionError) as failure:
+        raise AtaError(f"the `ata` metadata of {path} is no JSON") from failure
+    if not isinstance(metadata, dict):
+        raise AtaError(f"the `ata` metadata of {path} is no JSON object")
+    return metadata
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(text)  # NaN and Infinity, which Python's reader lets through
 
 
 def _front_end(path: Path, content: bytes, m: dict) -> ModelFile:
@@ -109,10 +140,14 @@ def _front_end(path: Path, content: bytes, m: dict) -> ModelFile:
     if m["window"] != "hann":
         raise refuse(f"asks for a {m['window']!r} window; only 'hann' is known")
     classes = tuple(str(c) for c in m["classes"])
-    if not 2 <= len(classes) <= 255 or classes[0] != "noise":
-        raise refuse(f"has classes {classes}; the first has to be 'noise'")
+    if not 2 <= len(classes) <= 255 or classes[0] != "noise" or len(set(classes)) < len(classes):
+        raise refuse(f"has classes {', '.join(classes)[:80]}; the first has to be noise, and none may come twice")
     rows, columns = (int(v) for v in m["shape"])
-    if not (8 <= rows <= LARGEST_IMAGE and 8 <= columns <= LARGEST_IMAGE and columns % 2 == 0):
+    if (
+        [rows, columns] != m["shape"]
+        or not (8 <= rows <= LARGEST_IMAGE and 8 <= columns <= LARGEST_IMAGE)
+        or columns % 2
+    ):
         raise refuse(f"asks for images of {rows} x {columns}")
     overlap = float(m["overlap"])
     n = m["normalise"]
@@ -123,7 +158,7 @@ def _front_end(path: Path, content: bytes, m: dict) -> ModelFile:
     rates = (float(m["samp_rate"][0]), float(m["samp_rate"][1]))
     default = float(m["default_frame_ms"])
     sane = (
-        0 <= overlap < 1
+        0 <= overlap <= 0.9
         and 0 <= normalise.percentile <= 100
         and normalise.scale_db > 0
         and normalise.clip[0] < normalise.clip[1]
@@ -132,35 +167,81 @@ def _front_end(path: Path, content: bytes, m: dict) -> ModelFile:
         and 0 < rates[0] <= rates[1]
     )
     if not sane:
-        raise refuse("has front-end values that make no sense")
+        raise refuse("has an overlap, normalise, frame_ms or samp_rate that makes no sense")
     return ModelFile(
         path, hashlib.sha256(content).hexdigest(), str(m["name"]), classes, rows, columns, overlap, "hann", normalise,
         frame_ms, default, rates, m,
     )  # fmt: skip
 
 
-def _check_graph(path: Path, model: onnx.ModelProto, found: ModelFile) -> None:
+def _check_graph(path: Path, model: onnx.ModelProto, file_size: int) -> None:
+    """Versions, operators and the sizes of what the file itself holds."""
     opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
     if not 0 < opset <= NEWEST_OPSET or model.ir_version > NEWEST_IR:
         limits = f"at most opset {NEWEST_OPSET}, IR {NEWEST_IR} are read"
         raise AtaError(f"{path} has opset {opset}, IR {model.ir_version}; {limits}")
-    strange = sorted({n.op_type for n in model.graph.node} - OPERATORS)
+    graph = model.graph
+    strange = {n.op_type for n in graph.node} - OPERATORS
+    strange |= {f"{n.domain}.{n.op_type}" for n in graph.node if n.domain not in ("", "ai.onnx")}
     if strange:
-        raise AtaError(f"{path} uses operators that a model file may not: {', '.join(strange)}")
-    shapes = [
-        ("spectrogram", model.graph.input, [1, found.rows, found.columns]),
-        ("logits", model.graph.output, [len(found.classes), found.rows, found.columns]),
+        raise AtaError(f"{path} uses operators that a model file may not: {', '.join(sorted(strange))[:200]}")
+    if model.functions or graph.sparse_initializer:
+        raise AtaError(f"{path} holds functions or sparse weights, which a model file may not")
+    attributes = [a for n in graph.node for a in n.attribute]
+    if any(a.type in (AttributeProto.GRAPH, AttributeProto.SPARSE_TENSOR) for a in attributes):
+        raise AtaError(f"{path} holds graphs or sparse weights inside a node, which a model file may not")
+    if any(abs(i) > LARGEST_ATTRIBUTE for a in attributes for i in (a.i, *a.ints)):
+        raise AtaError(f"{path} has a node with a stride, padding or size over {LARGEST_ATTRIBUTE}")
+    for tensor in (*graph.initializer, *(a.t for a in attributes)):
+        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+            raise AtaError(f"{path} keeps weights in other files; a model file is one file")
+        if any(d < 0 for d in tensor.dims) or math.prod(tensor.dims) > file_size:
+            raise AtaError(f"{path} has a tensor {tensor.name[:80]!r} that is larger than the file")
+    try:
+        onnx.checker.check_model(model)
+    except Exception as failure:  # the checker raises its own, and protobuf's
+        raise AtaError(f"{path} is no valid ONNX model: {str(failure).splitlines()[0][:200]}") from failure
+
+
+def _check_shapes(path: Path, model: onnx.ModelProto, found: ModelFile) -> None:
+    """Input, output and everything between them, worked out for two images without running anything."""
+    graph, batch = model.graph, 2
+    ends = [
+        ("spectrogram", graph.input, [1, found.rows, found.columns]),
+        ("logits", graph.output, [len(found.classes), found.rows, found.columns]),
     ]
-    for name, values, expected in shapes:
-        value = values[0] if len(values) == 1 else None
-        if value is None or value.name != name:
+    for name, values, expected in ends:
+        if [v.name for v in values] != [name]:
             raise AtaError(f"{path} has to have exactly one {name!r}, and nothing else, at that end")
-        tensor = value.type.tensor_type
-        dims = [d.dim_value for d in tensor.shape.dim]
-        if tensor.elem_type != onnx.TensorProto.FLOAT or len(dims) != 4 or _differ(dims[1:], expected):
-            raise AtaError(f"{name} of {path} has shape {dims}; float32 [N, {', '.join(map(str, expected))}] is needed")
+        tensor = values[0].type.tensor_type
+        if tensor.elem_type != TensorProto.FLOAT:
+            raise AtaError(f"{name} of {path} is not float32")
+        sizes = _sizes(values[0])
+        wrong = len(sizes) != 4 or any(d not in (0, e) for d, e in zip(sizes[1:], expected, strict=True))
+        if wrong or sizes[0]:  # an exporter leaves 0, unknown, behind operators that it cannot follow
+            raise AtaError(f"{name} of {path} has shape {sizes}, not [N, {', '.join(map(str, expected))}] with N free")
+
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    probe.graph.ClearField("value_info")  # what the file claims of them is not to be believed
+    probe.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
+    probe.graph.output[0].type.tensor_type.ClearField("shape")
+    try:
+        graph = onnx.shape_inference.infer_shapes(probe, check_type=True, strict_mode=True).graph
+    except Exception as failure:
+        raise AtaError(f"the tensors of {path} do not fit together: {str(failure).splitlines()[0][:200]}") from failure
+    shapes = {v.name: _sizes(v) for v in (*graph.value_info, *graph.output)}
+    made = {name for node in graph.node for name in node.output if name}
+    unknown = sorted(name for name in made if name not in shapes or any(d <= 0 for d in shapes[name]))
+    if unknown:
+        raise AtaError(f"the size of tensor {unknown[0][:80]!r} in {path} cannot be worked out")
+    work = sum(math.prod(shapes[name]) for name in made) // batch
+    if work > LARGEST_WORK:
+        raise AtaError(f"{path} needs {work * 4 >> 20} MB for one image; a model may need {LARGEST_WORK * 4 >> 20}")
+    if shapes["logits"] != [batch, *ends[1][2]]:
+        raise AtaError(f"{path} makes logits of {shapes['logits']} from {batch} images, not {[batch, *ends[1][2]]}")
 
 
-def _differ(dims: list[int], expected: list[int]) -> bool:
-    """Exporters leave a dimension 0 (unknown) behind operators whose output they cannot work out."""
-    return any(d not in (0, e) for d, e in zip(dims, expected, strict=True))
+def _sizes(value: onnx.ValueInfoProto) -> list[int]:
+    """Dimensions, 0 for those that are free."""
+    return [d.dim_value for d in value.type.tensor_type.shape.dim]
