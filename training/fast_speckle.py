@@ -16,14 +16,14 @@ import torch
 
 FEW_LOOKS = 4.0  # up to so many looks a pixel the speckle is that of real noise, drawn and transformed
 NEXT_COLUMN = 4 / 9  # correlation in power of a Hann window's neighbouring columns
-# two-sided moving average whose output's neighbours correlate as a Hann window's columns do in power: 4/9, 1/36
+# moving average whose output's neighbours correlate as a Hann window's columns do in power: 4/9, 1/36
 COLUMN_TAPS = (0.8694, 0.4930, 0.0320)
 
 
 def speckle(frame, total: torch.Tensor, calm: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Factors of mean 1 for the pixels of a frame, float32 [T, F].
 
-    frame: a `fastpath.Frame`. total, calm: `fastpath.expected_density`'s, float32 [T, F] and [2, T, F].
+    frame: a `fastpath.Frame`. total, calm: `fastpath.expected_density`'s, float32 [T, F] and [3, T, F].
     """
     alone = looks_variance(frame)
     left = (1 - calm[0] / total.square() / alone).clamp(0.02, 1)
@@ -34,17 +34,22 @@ def speckle(frame, total: torch.Tensor, calm: torch.Tensor, generator: torch.Gen
         looks = _noise_looks(frame, generator) - 1
         looks = (1 - apart).sqrt() * looks + apart.sqrt() * _shuffled(looks, generator)
         return (1 + looks * left.sqrt()).clamp(min=1e-3)
-    white = torch.randn(frame.rows, frame.columns + 2, generator=generator)
+    # what one row has of a symbol's fixed energy the next has not: neighbours in time lean against each other
+    against = (calm[2] / (total * total.roll(-1, 0)) / alone / (left * left.roll(-1, 0)).sqrt()).clamp(0, 0.45)
+    lean = (1 - (1 - 4 * against.square()).sqrt()) / (2 * against).clamp(min=1e-6)
+    white = torch.randn(frame.rows, frame.columns, generator=generator)
     a, b, c = COLUMN_TAPS
-    z = a * white[:, :-2] + b * white[:, 1:-1] + c * white[:, 2:]
-    z = (1 - apart).sqrt() * z + apart.sqrt() * _shuffled(white[:, 1:-1], generator)
+    z = a * white.roll(1, 1) + b * white + c * white.roll(-1, 1)
+    z = (1 - apart).sqrt() * z + apart.sqrt() * _shuffled(white, generator)
+    z = (z - lean * z.roll(-1, 0)) / (1 + lean.square()).sqrt()
     ninth = alone * left / 9  # Wilson and Hilferty: the cube root of a gamma variable is nearly normal
     return (1 - ninth + z * ninth.sqrt()).clamp(min=0).pow(3)
 
 
 def _shuffled(field: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """The same field with its columns in another order: alike in time, strangers side by side."""
-    return field[:, torch.randperm(field.shape[1], generator=generator)]
+    """The same field with rows and columns in another order: its spread without its neighbourhoods."""
+    field = field[:, torch.randperm(field.shape[1], generator=generator)]
+    return field[torch.randperm(field.shape[0], generator=generator)]
 
 
 def _noise_looks(frame, generator: torch.Generator) -> torch.Tensor:

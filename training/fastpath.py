@@ -57,14 +57,14 @@ def fast_power(scene: Scene, rows: int = 256, columns: int = 256, clean: bool = 
 
 
 def expected_density(scene: Scene, frame: Frame) -> tuple[torch.Tensor, torch.Tensor]:
-    """-> expected density of each pixel [T, F], and the parts of its square, and of its product with the next column's,
-    that do not depend on the elements' phases, [2, T, F] (see `fast_speckle`)."""
+    """-> expected density of each pixel [T, F], and the parts of its square, of its product with the next column's and
+    with the next row's, that do not depend on the elements' phases, [3, T, F] (see `fast_speckle`)."""
     receiver = scene.receiver
     response = receiver.power_response(frame.freqs / frame.samp_rate) if receiver else None
     total = torch.ones(frame.rows, frame.columns)
     if response is not None:
         total = total * response.float()
-    steady = torch.zeros(2, frame.rows, frame.columns)
+    steady = torch.zeros(3, frame.rows, frame.columns)
     for emitter in scene.emitters:
         if isinstance(emitter.waveform, OfdmWaveform):
             power, calm = grid_density(emitter, frame, receiver)
@@ -88,7 +88,7 @@ def expected_density(scene: Scene, frame: Frame) -> tuple[torch.Tensor, torch.Te
 def grid_density(emitter: Emitter, frame: Frame, receiver: object | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Density of one emitter's grids [T, F] and its calm squares, as `expected_density`."""
     total = torch.zeros(frame.rows, frame.columns)
-    calm = torch.zeros(2, frame.rows, frame.columns)
+    calm = torch.zeros(3, frame.rows, frame.columns)
     gain = emitter.gain(frame.duration)
     fading = _Fading(emitter, frame)
     for grid, power in zip(emitter.waveform.grids, emitter.grid_power, strict=True):
@@ -103,12 +103,13 @@ def grid_density(emitter: Emitter, frame: Frame, receiver: object | None) -> tup
         total += density
         calm[0] += density.square() * shares[0]
         calm[1] += density * density.roll(-1, 1) * shares[1]
+        calm[2] += density * density.roll(-1, 0) * shares[2]
     return total, calm
 
 
 def _mix(grid: Grid, power: torch.Tensor, first: int, emitter: Emitter, frame: Frame, receiver: object | None,
          fading: _Fading) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Resource elements -> (density [T, F], shares of its square that are calm, 2 x [T, F])."""
+    """Resource elements -> (density [T, F], calm shares as `expected_density`'s, 3 x [T, F])."""
     group = max(1, int(frame.column_hz / (6 * grid.scs)))  # subcarriers that one column cannot tell apart
     pad = -power.shape[1] % group
     if group > 1:
@@ -121,7 +122,7 @@ def _mix(grid: Grid, power: torch.Tensor, first: int, emitter: Emitter, frame: F
     lobe = Lobe(frame, float(grid.cp.median()) + 1 / grid.scs)
     near, lobes = lobe.near(sky, grid.scs)
     lobes = lobes * passed[:, None].float()
-    in_time, spread = time_weights(grid, frame)
+    in_time, spread, along = time_weights(grid, frame)
     density = torch.zeros(frame.rows, frame.columns)
     if power.shape[0] > frame.rows // 2:
         mixed = in_time @ power
@@ -132,8 +133,10 @@ def _mix(grid: Grid, power: torch.Tensor, first: int, emitter: Emitter, frame: F
         density += in_time @ lobe.far(power * passed.float(), sky, near, grid.scs)
     own = _nearest(frame, emitter)
     density *= (emitter.filter_gain(own).square() * (own.abs() < emitter.waveform.native_rate / 2)).float()
+    share, beside = _calm_shares(lobes, near, group, frame.columns)
     rest = 1 - _prefix_variance(grid, frame)
-    return density, [rest * spread[:, None] * share for share in _calm_shares(lobes, near, group, frame.columns)]
+    spread, along = rest * spread[:, None], rest * along[:, None]
+    return density, [spread * share, spread * beside, along * share]
 
 
 def _calm_shares(lobes: torch.Tensor, near: torch.Tensor, group: int, columns: int) -> list[torch.Tensor]:
@@ -208,11 +211,11 @@ def _interp(x: torch.Tensor, xp: torch.Tensor, fp: torch.Tensor) -> torch.Tensor
     return fp[left] * (1 - share) + fp[right] * share
 
 
-def time_weights(grid: Grid, frame: Frame) -> tuple[torch.Tensor, torch.Tensor]:
+def time_weights(grid: Grid, frame: Frame) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """How much of each row's windowed looks falls on each symbol.
 
-    -> float32 [T, symbols] (sparse where that pays; a row's weights sum to 1 where the grid sends without pause), and
-    the sum of their squares over the square of their sum, float32 [T].
+    -> float32 [T, symbols] (sparse where that pays; a row's weights sum to 1 where the grid sends without pause), the
+    sum of their squares over the square of their sum, float32 [T], and the same for products with the next row's.
     """
     length = frame.columns / frame.samp_rate
     hop = frame.hop / frame.samp_rate
@@ -235,8 +238,11 @@ def time_weights(grid: Grid, frame: Frame) -> tuple[torch.Tensor, torch.Tensor]:
     seen.index_put_((torch.cat(entries_row), torch.cat(entries_edge)), torch.cat(entries_value).float(), True)
     weights = seen[:, symbols:] - seen[:, :symbols]
     weights[weights < 1e-7] = 0
-    spread = weights.square().sum(1) / weights.sum(1).square().clamp(min=1e-12)
-    return (weights.to_sparse_csr() if symbols > frame.rows // 2 else weights), spread
+    total = weights.sum(1).clamp(min=1e-6)
+    spread = weights.square().sum(1) / total.square()
+    along = torch.zeros(frame.rows)
+    along[:-1] = (weights[:-1] * weights[1:]).sum(1) / (total[:-1] * total[1:])
+    return (weights.to_sparse() if symbols > frame.rows // 2 else weights), spread, along
 
 
 def _energy(x: torch.Tensor) -> torch.Tensor:

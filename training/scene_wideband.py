@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.channel import random_channel
+from training.errors import DataError
 from training.impairments import random_receiver
 from training.scene_dice import Dice
 from training.scene_model import LEAD, Emitter, Scene
@@ -49,7 +50,11 @@ class Plan:
 def wideband(dice: Dice, samp_rate: float | None = None, frame_ms: float | None = None) -> Scene:
     """A random scene at a random rate (Hz) and frame length (ms), or at those given."""
     rate = samp_rate or _rate(dice)
+    if not 0.5e6 <= rate <= 245.76e6:
+        raise DataError(f"a sample rate of {rate:g} Hz is outside 0.5 to 245.76 MS/s")
     duration = (frame_ms or _frame_ms(dice)) * 1e-3
+    if not 0.5e-3 <= duration <= 0.1:
+        raise DataError(f"a frame of {duration * 1e3:g} ms is outside 0.5 to 100 ms")
     count = max(SHORTEST, round(duration * rate))
     plan = Plan(rate, count / rate, [])
     story = dice.pick({name: weight for name, (weight, _) in _STORIES.items()})
