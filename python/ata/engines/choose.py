@@ -7,22 +7,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+import numpy as np
+
 from ..errors import AtaError
 from ..model import ModelFile
 from . import Engine
 from .onnxruntime_engine import OnnxRuntime
+from .tensorrt_engine import TensorRt
 
 log = logging.getLogger("ata")
 
-
-def _tensorrt(model: ModelFile) -> Engine:
-    from .tensorrt_engine import TensorRt  # imported late: it must not be touched where there is no CUDA driver
-
-    return TensorRt(model)
-
-
 ENGINES: dict[str, Callable[[ModelFile], Engine]] = {
-    "tensorrt": _tensorrt,
+    "tensorrt": TensorRt,
     "onnxruntime-cuda": lambda model: OnnxRuntime(model, "onnxruntime-cuda"),
     "onnxruntime-cpu": lambda model: OnnxRuntime(model, "onnxruntime-cpu"),
 }  # best first
@@ -34,7 +30,7 @@ def open_engine(model: ModelFile, name: str = "auto") -> Engine:
         raise AtaError(f"there is no engine {name!r}: choose auto, {', '.join(ENGINES)}")
     for candidate in ENGINES if name == "auto" else (name,):
         try:
-            engine = ENGINES[candidate](model)
+            engine = _proved(candidate, model)
         except AtaError as refusal:
             if name != "auto" or candidate == "onnxruntime-cpu":
                 raise
@@ -50,8 +46,26 @@ def engine_report(model: ModelFile) -> list[tuple[str, bool, str]]:
     report = []
     for name in ENGINES:
         try:
-            ENGINES[name](model).close()
+            _proved(name, model).close()
             report.append((name, True, "works"))
         except AtaError as refusal:
             report.append((name, False, str(refusal)))
     return report
+
+
+def _proved(name: str, model: ModelFile) -> Engine:
+    """An engine that has run one empty image: what loads does not always run."""
+    engine = ENGINES[name](model)
+    try:
+        logits = engine.run(np.zeros((1, 1, model.rows, model.columns), np.float32))
+    except Exception as failure:  # each engine has its own
+        engine.close()
+        raise AtaError(f"engine {name} loads {model.path} but does not run it: {_first_line(failure)}") from failure
+    if logits.shape != (1, len(model.classes), model.rows, model.columns) or not np.isfinite(logits).all():
+        engine.close()
+        raise AtaError(f"engine {name} gives no usable logits for {model.path}")
+    return engine
+
+
+def _first_line(failure: Exception) -> str:
+    return (str(failure) or repr(failure)).splitlines()[0]

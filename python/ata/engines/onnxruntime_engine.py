@@ -9,6 +9,7 @@ import onnxruntime
 
 from ..errors import AtaError
 from ..model import ModelFile
+from .cuda_driver import missing_driver
 
 PROVIDERS = {"onnxruntime-cpu": "CPUExecutionProvider", "onnxruntime-cuda": "CUDAExecutionProvider"}
 # One thread is enough for 25 frames/s and leaves the rest of the machine to the radio.
@@ -16,12 +17,20 @@ THREADS = 1
 
 
 class OnnxRuntime:
-    """AtaError where the provider is not there or the session falls back to another one."""
+    """An `Engine`. Args: model; name, a key of PROVIDERS; threads of one inference on the CPU.
+
+    AtaError where the provider is not there or the session falls back to another one.
+    """
 
     def __init__(self, model: ModelFile, name: str, threads: int = THREADS) -> None:
         provider = PROVIDERS[name]
         if provider not in onnxruntime.get_available_providers():
             raise AtaError(f"engine {name} cannot work here: this ONNX Runtime has no {provider}")
+        if name == "onnxruntime-cuda":
+            if reason := missing_driver():
+                raise AtaError(f"engine {name} cannot work here: {reason}")
+            if hasattr(onnxruntime, "preload_dlls"):
+                onnxruntime.preload_dlls()  # CUDA and cuDNN as pip installs them
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -29,9 +38,12 @@ class OnnxRuntime:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(str(model.path), options, providers=[provider])
+            self._session = onnxruntime.InferenceSession(model.content(), options, providers=[provider])
+        except AtaError:
+            raise
         except Exception as failure:  # ONNX Runtime has a dozen exception classes and no common one
             raise AtaError(f"engine {name} does not load {model.path}: {str(failure).splitlines()[0]}") from failure
+        self._session.disable_fallback()  # else a failing run would go on, elsewhere, in silence
         runs = self._session.get_providers()[0]
         if runs != provider:
             raise AtaError(f"engine {name} cannot work here: ONNX Runtime fell back to {runs}")
@@ -41,4 +53,4 @@ class OnnxRuntime:
         return self._session.run(["logits"], {"spectrogram": images})[0]
 
     def close(self) -> None:
-        del self._session
+        self._session = None

@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds a TensorRT engine from a model file, TensorRT 8.6 to 11, in half precision with float32 ends."""
+
+from __future__ import annotations
+
+import logging
+from types import ModuleType
+
+import onnx
+
+from ..errors import AtaError
+from ..model import ModelFile
+
+log = logging.getLogger("ata")
+PRECISION = "fp16"
+WORKSPACE = 1 << 30  # bytes of GPU memory that the builder may try kernels in
+LARGEST_BATCH = 8
+# Half precision overflows in sums over a whole image.
+KEPT_IN_FLOAT32 = ["ReduceMean", "GlobalAveragePool"]
+
+
+def build_engine(trt: ModuleType, logger: object, model: ModelFile) -> bytes:
+    """-> the serialized engine. trt: the imported module. AtaError where TensorRT does not take the network."""
+    log.info("building a TensorRT %s engine from %s; this takes a minute, once", trt.__version__, model.path)
+    flags = trt.NetworkDefinitionCreationFlag
+    # From 10 on the graph says what is computed in which precision; before, the builder was told.
+    strongly_typed = hasattr(flags, "STRONGLY_TYPED")
+    flag = flags.STRONGLY_TYPED if strongly_typed else flags.EXPLICIT_BATCH
+    builder = trt.Builder(logger)
+    network = builder.create_network(1 << int(flag))
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(half_precision(model.content()) if strongly_typed else model.content()):
+        raise AtaError(f"engine tensorrt cannot read {model.path}: {parser.get_error(0).desc()}")
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE)
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for `warn_of_precision`
+    if not strongly_typed:
+        config.set_flag(trt.BuilderFlag.FP16)
+    profile = builder.create_optimization_profile()
+    image = (1, model.rows, model.columns)
+    profile.set_shape("spectrogram", (1, *image), (1, *image), (LARGEST_BATCH, *image))
+    config.add_optimization_profile(profile)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise AtaError(f"engine tensorrt cannot build {model.path}")
+    return bytes(plan)
+
+
+def half_precision(content: bytes) -> bytes:
+    """An ONNX file -> the same with weights and arithmetic in float16, float32 at both ends."""
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
+
+    half = convert_float_to_float16(
+        onnx.load_model_from_string(content),
+        keep_io_types=True,
+        op_block_list=[*DEFAULT_OP_BLOCK_LIST, *KEPT_IN_FLOAT32],
+    )
+    OnnxModel.graph_topological_sort(half.graph)  # the conversion appends its casts at the end
+    return half.SerializeToString()
+
+
+def warn_of_precision(trt: ModuleType, engine: object) -> None:
+    """A log line where no layer of a fresh engine works in half precision: nobody else would tell."""
+    layers = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+    if "FP16" not in layers and "Half" not in layers:
+        log.warning("TensorRT %s was asked for half precision and seems to have built float32", trt.__version__)
