@@ -37,6 +37,16 @@ CHECKPOINT_S = 120
 AVERAGE = 0.998  # decay of the weights' running average, which is what is exported
 
 
+def follow(average: list[torch.Tensor], current: list[torch.Tensor], averaged: torch.Tensor) -> None:
+    """Moves the average towards the current weights, faster at first, so that no trace of the beginning stays."""
+    decay = min(AVERAGE, (1 + int(averaged)) / (10 + int(averaged)))
+    for mean, value in zip(average, current, strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)
+
+
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("runs/ata"), help="folder for checkpoint, log and ONNX file")
@@ -66,9 +76,7 @@ class Trainer:
         self.args = args
         torch.manual_seed(args.seed)
         self.net = build(args.segmenter, len(CLASSES)).to(args.device, memory_format=torch.channels_last)
-        self.average = torch.optim.swa_utils.AveragedModel(
-            self.net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE), use_buffers=True
-        )
+        self.average = torch.optim.swa_utils.AveragedModel(self.net, multi_avg_fn=torch.no_grad()(follow), use_buffers=True)
         self.adversary = Adversary(args.variant, len(CLASSES), seed=args.seed)
         if self.adversary.net is not None:
             self.adversary.net.to(args.device)

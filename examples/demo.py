@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plays a recording through the GNU Radio block, then prints the bands and draws them.
+
+usage: demo.py RECORDING [--png FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from gnuradio import ata, blocks, gr
+from gnuradio.ata.cli import Table
+from gnuradio.ata.frontend import FrontEnd
+from gnuradio.ata.plot import Spectrogram
+from gnuradio.ata.recordings import open_recording
+from gnuradio.ata.records import Record
+from gnuradio.ata.sensor import Analysis
+
+
+def play(recording: str, jsonl: Path) -> None:
+    """The flowgraph: recording -> segmenter -> nowhere; the block writes its records itself."""
+    source = ata.recording_source(recording)
+    segmenter = ata.segmenter(source.samp_rate, source.center_freq, mode="lossless", jsonl=str(jsonl))
+    flowgraph = gr.top_block("demo")
+    flowgraph.connect(source, segmenter, blocks.null_sink(gr.sizeof_gr_complex))
+    flowgraph.run()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("recording")
+    parser.add_argument("--png", type=Path, default=Path("demo.png"))
+    args = parser.parse_args()
+    try:
+        recording = open_recording(args.recording)
+        with tempfile.TemporaryDirectory() as folder:
+            jsonl = Path(folder) / "records.jsonl"
+            play(args.recording, jsonl)
+            records = [Record.from_dict(json.loads(line)) for line in jsonl.read_text().splitlines()]
+        if not records:
+            print("demo: the recording is shorter than a frame; use `ata-sense replay`", file=sys.stderr)
+            return 2
+        table, picture = Table(), Spectrogram(f"{recording.path.name}, {records[0].model}")
+        for record in records:
+            front = FrontEnd(256, 256, 0.5, record.sample_count)
+            front.push(recording.read(record.sample_start, record.sample_count))
+            analysis = Analysis(record, np.zeros(256, np.uint8), front.finish())
+            table.add(analysis)
+            picture.add(analysis)
+        table.print()
+        args.png.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(args.png)
+    except ata.AtaError as failure:
+        print(f"demo: {failure}", file=sys.stderr)
+        return 2
+    print(f"picture: {args.png}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
