@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command as a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def ata_sense(*args: object, cwd: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / "apps" / "ata-sense"), *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=os.environ, check=False, timeout=120)
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """Four and a half frames of 1 ms of noise."""
+    rng = np.random.default_rng(5)
+    iq = rng.standard_normal(2 * 9000).astype("<f4")
+    iq.tofile(tmp_path / "noise.sigmf-data")
+    meta = {
+        "global": {"core:datatype": "cf32_le", "core:sample_rate": 2e6, "core:version": "1.0.0"},
+        "captures": [{"core:sample_start": 0, "core:frequency": 8e8, "core:datetime": "2026-11-23T21:07:00Z"}],
+        "annotations": [],
+    }
+    path = tmp_path / "noise.sigmf-meta"
+    path.write_text(json.dumps(meta))
+    return path
+
+
+def test_every_sample_is_analysed_and_the_last_frame_moves_back(recording: Path) -> None:
+    ran = ata_sense("replay", recording, "--frame-ms", 1, "--jsonl", "-", cwd=recording.parent)
+    assert ran.returncode == 0, ran.stderr
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [(x["sample_start"], x["sample_count"], x["tail"]) for x in lines] == [
+        (0, 2000, False),
+        (2000, 2000, False),
+        (4000, 2000, False),
+        (6000, 2000, False),
+        (7000, 2000, True),
+    ]
+    assert lines[1]["time"] == "2026-11-23T21:07:00.001000Z"
+    assert [b for x in lines for b in x["bands"] if b["label"] != "other"] == []
+
+
+def test_a_recording_shorter_than_a_frame_is_one_frame(recording: Path) -> None:
+    ran = ata_sense("replay", recording, "--jsonl", "-", cwd=recording.parent)
+    assert [json.loads(x)["sample_count"] for x in ran.stdout.splitlines()] == [9000]
+
+
+def test_a_real_carrier_is_found_where_it_is(captures: Path, tmp_path: Path) -> None:
+    meta_path = captures / "real-lte" / "fdd20-a.sigmf-meta"
+    ran = ata_sense(
+        "replay", meta_path, "--jsonl", "out.jsonl", "--sigmf", "out.sigmf-meta", "--png", "out.png", cwd=tmp_path
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "LTE" in ran.stdout
+    truth = json.loads(meta_path.read_text())["annotations"][0]
+    low, high = truth["core:freq_lower_edge"], truth["core:freq_upper_edge"]
+    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert sum(r["sample_count"] for r in records) == 1_536_000
+    for record in records:
+        lte = [(b["freq_lower_edge"], b["freq_upper_edge"]) for b in record["bands"] if b["label"] == "LTE"]
+        best = max((min(high, b) - max(low, a)) / (max(high, b) - min(low, a)) for a, b in lte)
+        assert best >= 0.7
+    validated = subprocess.run(
+        [sys.executable, "-m", "sigmf.validate", "out.sigmf-meta"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert validated.returncode == 0, validated.stderr
+    notes = json.loads((tmp_path / "out.sigmf-meta").read_text())["annotations"]
+    assert [n["core:sample_start"] for n in notes] == sorted(n["core:sample_start"] for n in notes)
+    assert (tmp_path / "out.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["replay", "absent.sigmf-meta"], "cannot be read"),
+        (["replay", "absent.bin"], "there is no recording"),
+        (["replay", "noise.sigmf-meta", "--frame-ms", "500"], "frame is 500 ms"),
+        (["replay", "noise.sigmf-meta", "--engine", "abacus"], "no engine"),
+        (["replay", "noise.sigmf-meta", "--model", "noise.sigmf-data"], "ONNX"),
+        (["replay", "noise.sigmf-meta", "--jsonl", "no/such/folder.jsonl"], "cannot be written"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_code_2(recording: Path, args: list[str], says: str) -> None:
+    ran = ata_sense(*args, cwd=recording.parent)
+    assert ran.returncode == 2
+    said = [line for line in ran.stderr.splitlines() if not line.startswith("ata-sense: engine:")]
+    assert len(said) == 1 and says in said[0]
+
+
+def test_the_doctor_finds_kernel_model_and_gnuradio_in_order(tmp_path: Path) -> None:
+    ran = ata_sense("doctor", cwd=tmp_path)
+    for what in ("GNU Radio", "kernel", "model", "onnxruntime-cpu"):
+        assert any(line.startswith("ok") and what in line for line in ran.stdout.splitlines()), ran.stdout
