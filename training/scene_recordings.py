@@ -86,19 +86,19 @@ def annotate(scene: Scene, data: Path, origin: dict) -> str:
     """
     center = scene.info.get("center_freq", 0.0)
     meta = SigMFFile(global_info={
-        SigMFFile.DATATYPE_KEY: "ci16_le",
-        SigMFFile.SAMPLE_RATE_KEY: scene.samp_rate,
-        SigMFFile.DESCRIPTION_KEY: f"generated scene: preset {scene.preset}, seed {scene.seed}",
+        "core:datatype": "ci16_le",
+        "core:sample_rate": scene.samp_rate,
+        "core:description": f"generated scene: preset {scene.preset}, seed {scene.seed}",
         "core:extensions": [{"name": "ata", "version": "1.0.0", "optional": True}],
         **origin,
     })
     meta.set_data_file(str(data))
-    meta.add_capture(0, metadata={SigMFFile.FREQUENCY_KEY: center})
+    meta.add_capture(0, metadata={"core:frequency": center})
     for entry in truth(scene):
         meta.add_annotation(0, scene.count, metadata={
-            SigMFFile.FLO_KEY: center + entry.carrier[0],
-            SigMFFile.FHI_KEY: center + entry.carrier[1],
-            SigMFFile.LABEL_KEY: entry.label,
+            "core:freq_lower_edge": center + entry.carrier[0],
+            "core:freq_upper_edge": center + entry.carrier[1],
+            "core:label": entry.label,
             "ata:kind": entry.kind,
             "ata:active_lower_edge": center + entry.active[0],
             "ata:active_upper_edge": center + entry.active[1],

@@ -1,0 +1,225 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scenes hold what was asked for, where and as strong as asked, and their truth says so."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from training.cell_search_nr import search_nr
+from training.channel import make_channel
+from training.errors import DataError
+from training.impairments import Receiver
+from training.scene import Emitter, Scene, draw_scene, mask_columns, scene_iq, truth
+from training.waveforms.lte import lte_downlink, random_lte
+from training.waveforms.nr import NrConfig, Ssb, nr_downlink, random_nr
+from training.waveforms.others import Shaped
+
+RATE, DURATION = 15.36e6, 0.01
+COUNT = round(RATE * DURATION)
+
+
+def lte(seed=0, duration=DURATION, **kw):
+    rng = torch.Generator().manual_seed(seed)
+    config = random_lte(rng, **{"load": "full", "duplex": "fdd", "bandwidth": 5e6, "mbsfn": (), **kw})
+    return lte_downlink(config, duration, rng)
+
+
+def nr(seed=0, duration=DURATION, **kw):
+    rng = torch.Generator().manual_seed(seed)
+    return nr_downlink(random_nr(rng, **{"bandwidth": 5e6, "scs": 15e3, **kw}), duration, rng)
+
+
+def scene(*emitters, rate=RATE, count=COUNT, receiver=None, seed=7, **kw):
+    return Scene(rate, count, list(emitters), receiver, seed, "test", **kw)
+
+
+def alone(of):
+    """The signals of a scene without its noise: the same seed makes the same noise."""
+    return scene_iq(of) - scene_iq(scene(rate=of.samp_rate, count=of.count, seed=of.seed))
+
+
+def resource_area(waveform, duration):
+    """Hz of resource elements on the air in the mean over the frame."""
+    area = 0.0
+    for grid in waveform.grids:
+        on = (grid.re != 0).sum(1)
+        begin, end = grid.start.clamp(min=0), (grid.start + grid.cp + 1 / grid.scs).clamp(max=duration)
+        area += float((on * (end - begin).clamp(min=0)).sum()) * grid.scs
+    return area / duration
+
+
+@pytest.mark.parametrize("make", [lte, nr])
+@pytest.mark.parametrize("load", ["full", "bursty", "idle"])
+@pytest.mark.parametrize("channel", [None, ("flat", 0.0, 0.0), ("ETU", 0.0, 0.0), ("C", 3e-7, 300.0)])
+def test_snr_is_as_asked(make, load, channel):
+    # from the start of a half frame, so that an idle NR carrier's sync blocks are in it
+    waveform = make(3, load=load, start=0.0)
+    fading = make_channel(*channel, torch.Generator().manual_seed(5)) if channel else None
+    signal = alone(scene(Emitter(waveform, 2e6, 12.0, fading)))
+    density = float(signal.abs().square().mean()) / resource_area(waveform, DURATION)
+    assert 10 * math.log10(density) == pytest.approx(12.0, abs=0.2)
+
+
+def test_noise_has_density_one_and_snr_of_shaped_neighbours_is_as_asked():
+    assert float(scene_iq(scene()).abs().square().mean()) / RATE == pytest.approx(1, rel=0.02)
+    on = torch.tensor([[-1.0, 1.0]], dtype=torch.float64)
+    waveform = Shaped("linear", (-1.2e6, 1.2e6), 8e6, on, DURATION, ("linear", 4, 0.2, 4), 1)
+    signal = alone(scene(Emitter(waveform, -3e6, 20.0)))
+    assert 10 * math.log10(float(signal.abs().square().mean()) / 2.4e6) == pytest.approx(20.0, abs=0.2)
+
+
+@pytest.mark.parametrize("rate", [7.68e6, 19.2e6, 20e6, 33.335e6])
+@pytest.mark.parametrize("center", [0.0, 1.2345678e6])
+def test_power_is_where_truth_says(rate, center):
+    count = round(rate * DURATION)
+    of = scene(Emitter(lte(), center, 30.0, None, 30.0), rate=rate, count=count)
+    low, high = truth(of)[0].active
+    assert (low, high) == (center - 2.2575e6, center + 2.2575e6)  # 25 PRB and the empty subcarrier in the middle
+    spectrum = torch.fft.fft(alone(of)).abs().square()
+    freqs = torch.fft.fftfreq(count, 1 / rate)
+    inside = spectrum[(freqs > low) & (freqs < high)].sum() / spectrum.sum()
+    assert inside > 0.995
+    for edge, into in ((low, 1), (high, -1)):  # full on its own side of the edge, gone on the other
+        own = spectrum[((freqs - edge) * into > 15e3) & ((freqs - edge) * into < 165e3)].mean()
+        beyond = spectrum[((freqs - edge) * into < -50e3) & ((freqs - edge) * into > -200e3)].mean()
+        assert own > 30 * beyond
+
+
+def test_sync_blocks_survive_composition():
+    """Any rate, any place, a fading channel and a receiver: a cell search still names the cell."""
+    rng = torch.Generator().manual_seed(1)
+    config = NrConfig(10e6, 30e3, pci=777, ssb=Ssb("C", (True,) * 4, -120 * 30e3, 0.020))
+    waveform = nr_downlink(config, 0.02, rng)
+    fading = make_channel("C", 1e-7, 20.0, rng)
+    of = scene(Emitter(waveform, 4.3217e6, 15.0, fading, 20.0), Emitter(lte(1, 0.02), -5e6, 20.0), rate=25e6,
+               count=500_000, receiver=Receiver(tilt_db=2, edge=0.45, edge_db=6, iq_db=40, bits=12))
+    found = search_nr(scene_iq(of), 25e6, 30e3, torch.tensor([4.3217e6]))
+    assert [cell.pci for cell in found] == [777]
+
+
+def test_fading_moves_in_the_samples_as_in_the_response():
+    """The stretches a moving channel is cut into leave what an exact time-variant filter would."""
+    channel = make_channel("flat", 0.0, 400.0, torch.Generator().manual_seed(2))
+    on = torch.tensor([[-1.0, 1.0]], dtype=torch.float64)
+    tone = Shaped("tone", (-500.0, 500.0), 1e6, on, DURATION, ("tone",), 1)
+    emitter = Emitter(tone, 0.0, 40.0, channel)
+    signal = alone(scene(emitter, rate=1e6, count=10_000))
+    exact = channel.response(torch.arange(10_000) / 1e6, torch.zeros(1))[:, 0]
+    exact = exact * (signal.abs().square().mean() / exact.abs().square().mean()).sqrt()
+    assert (signal - exact).abs().square().mean() < 0.003 * exact.abs().square().mean()
+
+
+def test_seeds_reproduce_bit_for_bit():
+    for seed in (3, 5, 8):
+        first, second = (draw_scene("wideband", seed, frame_ms=1.0) for _ in range(2))
+        assert torch.equal(scene_iq(first), scene_iq(second))
+        assert truth(first) == truth(second)
+    assert draw_scene("wideband", 3).samp_rate != draw_scene("wideband", 4).samp_rate
+
+
+def test_columns_belong_to_bands_that_cover_half_of_them():
+    of = scene(Emitter(lte(), 1.234567e6, 10.0))
+    low, high = truth(of)[0].active
+    width = RATE / 256
+    for column, value in enumerate(mask_columns(of, 256)):
+        left = (column - 128.5) * width
+        covered = max(0.0, min(high, left + width) - max(low, left)) / width
+        assert value == (1 if covered >= 0.5 else 0), column
+
+
+def test_the_stronger_of_two_on_one_place_gives_the_mask():
+    for weak, strong in ((0.0, 10.0), (10.0, 0.0)):
+        mask = mask_columns(scene(Emitter(lte(), 0.0, weak), Emitter(nr(load="full", duplex="fdd"), 0.0, strong)), 256)
+        assert mask[120] == (2 if strong > weak else 1)
+
+
+def test_silence_and_what_is_out_of_band_leave_no_truth():
+    config = NrConfig(5e6, 15e3, pci=1, ssb=None)
+    silent = nr_downlink(config, DURATION, torch.Generator().manual_seed(1))
+    of = scene(Emitter(silent, 0.0, 30.0), Emitter(lte(), RATE, 30.0))
+    assert truth(of) == [] and not mask_columns(of, 256).any()
+    cut = truth(scene(Emitter(lte(), RATE / 2, 30.0)))[0]
+    assert cut.active == (RATE / 2 - 2.2575e6, RATE / 2)
+
+
+def test_cells_on_one_frequency_are_one_carrier():
+    of = scene(Emitter(lte(1), 0.0, 10.0, cell=1), Emitter(lte(2), 100.0, 10.0, cell=1), Emitter(lte(3), 5e6, 10.0))
+    found = truth(of)
+    assert len(found) == 2
+    assert max(t.snr_db for t in found) == pytest.approx(13.01, abs=0.01)
+
+
+@pytest.fixture(scope="module")
+def wideband():
+    return [draw_scene("wideband", seed, frame_ms=2.0) for seed in range(500)]
+
+
+def test_wideband_tells_no_class_by_a_nuisance(wideband):
+    seen = {"LTE": [], "NR": []}
+    for of in wideband:
+        for e in of.emitters:
+            if e.waveform.label in seen and e.cell is None and 4e6 < e.waveform.info["bandwidth"] <= 20e6:
+                seen[e.waveform.label].append((e.waveform.info["tdd"] is not None, e.snr_db, abs(e.center) / of.samp_rate,
+                                               e.channel is None, math.log(of.samp_rate), e.waveform.info["bandwidth"]))
+    lte_, nr_ = (np.array(seen[label], float) for label in seen)
+    assert len(lte_) > 60 and len(nr_) > 60
+    for name, column, scale in (("tdd", 0, 0.5), ("snr", 1, 14), ("place", 2, 0.15), ("channel", 3, 0.43),
+                                ("rate", 4, 0.9), ("bandwidth", 5, 6e6)):
+        standard = scale * math.sqrt(1 / len(lte_) + 1 / len(nr_))
+        assert abs(lte_[:, column].mean() - nr_[:, column].mean()) < 4 * standard, name
+
+
+def test_wideband_covers_what_it_promises(wideband):
+    rates = np.array([of.samp_rate for of in wideband])
+    assert rates.min() < 2.5e6 and rates.max() > 120e6
+    assert all(0.5e6 <= r <= 245.76e6 for r in rates)
+    counts = [len(of.emitters) for of in wideband]
+    assert min(counts) == 0 and max(counts) >= 5
+    labels = [{t.label for t in truth(of)} for of in wideband]
+    assert sum(not x for x in labels) > 10  # noise only
+    assert sum(x == {"other"} for x in labels) > 30
+    assert sum(x >= {"LTE", "NR"} for x in labels) > 20
+    filled = sum(any(t.carrier[1] - t.carrier[0] > 0.85 * of.samp_rate for t in truth(of)) for of in wideband)
+    assert filled > 40
+    levels = [t.snr_db for of in wideband for t in truth(of)]
+    assert min(levels) < -4 and max(levels) > 36
+    spreads = [max(s) - min(s) for of in wideband if len(s := [e.snr_db for e in of.emitters if e.cell is None]) > 1]
+    assert 25 < max(spreads) <= 40
+    durations = [draw_scene("wideband", seed).duration for seed in range(1000, 1040)]
+    assert min(durations) < 2.1e-3 and max(durations) > 25e-3
+
+
+def test_fixed_parameters_are_kept():
+    of = draw_scene("wideband", 1, samp_rate=20e6, frame_ms=5.0)
+    assert (of.samp_rate, of.count) == (20e6, 100_000)
+    for preset, kw in (("wideband", {"samp_rate": 1e5}), ("wideband", {"frame_ms": 200.0}), ("nowhere", {}),
+                       ("paper", {"colour": 1}), ("paper", {"level_db": 5})):
+        with pytest.raises(DataError):
+            draw_scene(preset, 1, **kw)
+
+
+@pytest.mark.parametrize("level", [-10, 10, 30])
+def test_paper_levels_are_total_power_over_the_whole_band(level):
+    of = draw_scene("paper-test", 4, level_db=level)
+    signal = alone(of)
+    assert 10 * math.log10(float(signal.abs().square().mean()) / of.samp_rate) == pytest.approx(level, abs=0.3)
+
+
+def test_paper_frames_are_labelled_by_nominal_channels():
+    single, both = draw_scene("paper", 3), draw_scene("paper-test", 3)
+    assert len(truth(single)) == 1
+    assert {t.label for t in truth(both)} == {"LTE", "NR"}
+    for t, e in zip(sorted(truth(both), key=lambda t: t.active), sorted(both.emitters, key=lambda e: e.center), strict=True):
+        assert t.active[1] - t.active[0] == pytest.approx(e.waveform.info["bandwidth"])
+    bands = sorted(t.active for t in truth(both))
+    assert bands[0][0] >= -30.72e6 and bands[0][1] <= bands[1][0] and bands[1][1] <= 30.72e6
+    assert set(np.unique(mask_columns(both, 256, ("noise", "NR", "LTE")))) == {0, 1, 2}
+
+
+def test_demo_holds_both_standards():
+    of = draw_scene("demo", 1, frame_ms=20.0)
+    assert sorted(t.label for t in truth(of)) == ["LTE", "LTE", "NR", "NR", "other"]
+    assert scene_iq(of).shape == (round(61.44e6 * 0.02),)
