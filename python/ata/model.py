@@ -181,7 +181,7 @@ def _check_graph(path: Path, model: onnx.ModelProto, file_size: int) -> None:
         limits = f"at most opset {NEWEST_OPSET}, IR {NEWEST_IR} are read"
         raise AtaError(f"{path} has opset {opset}, IR {model.ir_version}; {limits}")
     graph = model.graph
-    strange = {n.op_type for n in graph.node} - OPERATORS
+    strange = {str(n.op_type) for n in graph.node} - OPERATORS  # str: a name that is no UTF-8 comes as bytes
     strange |= {f"{n.domain}.{n.op_type}" for n in graph.node if n.domain not in ("", "ai.onnx")}
     if strange:
         raise AtaError(f"{path} uses operators that a model file may not: {', '.join(sorted(strange))[:200]}")
@@ -200,7 +200,7 @@ def _check_graph(path: Path, model: onnx.ModelProto, file_size: int) -> None:
     try:
         onnx.checker.check_model(model)
     except Exception as failure:  # the checker raises its own, and protobuf's
-        raise AtaError(f"{path} is no valid ONNX model: {str(failure).splitlines()[0][:200]}") from failure
+        raise AtaError(f"{path} is no valid ONNX model: {_first_line(failure)}") from failure
 
 
 def _check_shapes(path: Path, model: onnx.ModelProto, found: ModelFile) -> None:
@@ -229,10 +229,10 @@ def _check_shapes(path: Path, model: onnx.ModelProto, found: ModelFile) -> None:
     try:
         graph = onnx.shape_inference.infer_shapes(probe, check_type=True, strict_mode=True).graph
     except Exception as failure:
-        raise AtaError(f"the tensors of {path} do not fit together: {str(failure).splitlines()[0][:200]}") from failure
+        raise AtaError(f"the tensors of {path} do not fit together: {_first_line(failure)}") from failure
     shapes = {v.name: _sizes(v) for v in (*graph.value_info, *graph.output)}
     made = {name for node in graph.node for name in node.output if name}
-    unknown = sorted(name for name in made if name not in shapes or any(d <= 0 for d in shapes[name]))
+    unknown = [name for name in made if name not in shapes or any(d <= 0 for d in shapes[name])]
     if unknown:
         raise AtaError(f"the size of tensor {unknown[0][:80]!r} in {path} cannot be worked out")
     work = sum(math.prod(shapes[name]) for name in made) // batch
@@ -240,6 +240,10 @@ def _check_shapes(path: Path, model: onnx.ModelProto, found: ModelFile) -> None:
         raise AtaError(f"{path} needs {work * 4 >> 20} MB for one image; a model may need {LARGEST_WORK * 4 >> 20}")
     if shapes["logits"] != [batch, *ends[1][2]]:
         raise AtaError(f"{path} makes logits of {shapes['logits']} from {batch} images, not {[batch, *ends[1][2]]}")
+
+
+def _first_line(failure: Exception) -> str:
+    return (str(failure) or repr(failure)).splitlines()[0][:200]
 
 
 def _sizes(value: onnx.ValueInfoProto) -> list[int]:

@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Engines: the one that always works, the choice between them, and what is said where one cannot work."""
+
+import logging
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from gnuradio.ata.engines.choose import ENGINES, engine_report, open_engine
+from gnuradio.ata.engines.cuda_driver import missing_driver
+from gnuradio.ata.engines.onnxruntime_engine import OnnxRuntime
+from gnuradio.ata.engines.tensorrt_build import half_precision
+from gnuradio.ata.errors import AtaError
+from gnuradio.ata.model import ModelFile, read_model
+from tiny_model import logits_expected, write_tiny_model
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> ModelFile:
+    return read_model(write_tiny_model(tmp_path / "tiny.onnx"))
+
+
+def images(count: int, model: ModelFile) -> np.ndarray:
+    return np.random.default_rng(count).uniform(-1, 3, (count, 1, model.rows, model.columns)).astype(np.float32)
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    share = np.exp(logits - logits.max(1, keepdims=True))
+    return share / share.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_that_works_here_computes_the_network(tiny: ModelFile, name: str) -> None:
+    try:
+        engine = open_engine(tiny, name)
+    except AtaError as refusal:
+        assert name != "onnxruntime-cpu"
+        pytest.skip(str(refusal))
+    for count in (1, 3, 1):
+        given = images(count, tiny)
+        logits = engine.run(given)
+        assert logits.dtype == np.float32
+        expected = logits_expected(given)
+        np.testing.assert_allclose(probabilities(logits), probabilities(expected), atol=1e-5 if "cpu" in name else 2e-2)
+    engine.close()
+
+
+def test_the_shipped_model_gives_one_answer_alone_and_in_a_batch() -> None:
+    model = read_model()
+    engine = open_engine(model, "onnxruntime-cpu")
+    given = images(3, model)
+    together = engine.run(given)
+    assert together.shape == (3, len(model.classes), model.rows, model.columns)
+    assert np.isfinite(together).all()
+    for k in range(3):
+        np.testing.assert_allclose(engine.run(given[k : k + 1])[0], together[k], atol=1e-3)
+
+
+def test_results_do_not_share_memory(tiny: ModelFile) -> None:
+    engine = open_engine(tiny, "onnxruntime-cpu")
+    first = engine.run(images(1, tiny))
+    kept = first.copy()
+    engine.run(images(1, tiny) + 1)
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_auto_takes_the_first_that_works_and_says_which(tiny: ModelFile, caplog: pytest.LogCaptureFixture) -> None:
+    works = [name for name, works, _ in engine_report(tiny) if works]
+    assert "onnxruntime-cpu" in works
+    with caplog.at_level(logging.INFO, "ata"):
+        engine = open_engine(tiny)
+    assert engine.name == works[0]
+    assert f"engine: {works[0]}" in caplog.messages
+
+
+def test_an_engine_that_cannot_work_says_so_in_one_sentence(tiny: ModelFile) -> None:
+    for name, works, sentence in engine_report(tiny):
+        if not works:
+            with pytest.raises(AtaError) as said:
+                open_engine(tiny, name)
+            assert str(said.value) == sentence
+            assert sentence.startswith(f"engine {name} cannot work here: ")
+            assert "\n" not in sentence
+    with pytest.raises(AtaError, match="choose auto, tensorrt"):
+        open_engine(tiny, "abacus")
+
+
+def test_a_network_that_gives_nan_is_not_chosen(tmp_path: Path) -> None:
+    model = onnx.load(str(write_tiny_model(tmp_path / "nan.onnx")))
+    model.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(np.full(4, np.nan, np.float32), "offset"))
+    onnx.save(model, str(tmp_path / "nan.onnx"))
+    with pytest.raises(AtaError, match="no usable logits"):
+        open_engine(read_model(tmp_path / "nan.onnx"))
+
+
+def test_a_model_file_that_changed_is_not_run(tiny: ModelFile) -> None:
+    write_tiny_model(tiny.path, name="another")
+    with pytest.raises(AtaError, match="has changed"):
+        open_engine(tiny, "onnxruntime-cpu")
+
+
+def test_cpu_inference_leaves_no_thread_that_spins(tiny: ModelFile) -> None:
+    """One inference thread is the caller's own: a session starts none."""
+    before = len(list(Path("/proc/self/task").iterdir()))
+    engine = OnnxRuntime(tiny, "onnxruntime-cpu")
+    engine.run(images(1, tiny))
+    assert len(list(Path("/proc/self/task").iterdir())) == before
+
+
+def test_an_engine_opened_in_one_thread_runs_in_another(tiny: ModelFile) -> None:
+    """As in a flowgraph: made by the constructor, run by the scheduler."""
+    engine, given, answers = open_engine(tiny), images(1, tiny), []
+    thread = threading.Thread(target=lambda: answers.append(engine.run(given)))
+    thread.start()
+    thread.join()
+    assert np.abs(probabilities(answers[0]) - probabilities(logits_expected(given))).max() < 2e-2
+
+
+@pytest.mark.skipif(missing_driver() is None, reason="there is a CUDA driver here")
+def test_without_a_cuda_driver_neither_tensorrt_nor_cuda_is_imported(tiny: ModelFile) -> None:
+    """TensorRT's first call would crash the process there."""
+    code = (
+        "import sys; from gnuradio.ata.engines.choose import engine_report; from gnuradio.ata.model import read_model;"
+        f"print(engine_report(read_model({str(tiny.path)!r})));"
+        "assert not {'tensorrt', 'cuda', 'pycuda', 'torch'} & set(sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "CUDA driver" in ran.stdout
+
+
+@pytest.mark.parametrize("which", ["tiny", "shipped"])
+def test_half_precision_is_the_same_network(which: str, tiny: ModelFile) -> None:
+    """The graph that TensorRT 10 and later is given, computed by ONNX Runtime."""
+    model = tiny if which == "tiny" else read_model()
+    half = half_precision(model.content())
+    graph = onnx.load_model_from_string(half)
+    onnx.checker.check_model(graph, full_check=True)
+    made = {v.name: v.type.tensor_type.elem_type for v in onnx.shape_inference.infer_shapes(graph).graph.value_info}
+    convolutions = [n for n in graph.graph.node if n.op_type == "Conv"]
+    assert convolutions
+    assert {made[n.output[0]] for n in convolutions} == {onnx.TensorProto.FLOAT16}
+    given = images(2, model)
+    whole = OnnxRuntime(model, "onnxruntime-cpu").run(given)
+    session = onnxruntime.InferenceSession(half, providers=["CPUExecutionProvider"])
+    answer = session.run(["logits"], {"spectrogram": given})[0]
+    assert answer.dtype == np.float32
+    assert np.abs(probabilities(answer) - probabilities(whole)).max() < 1e-2
