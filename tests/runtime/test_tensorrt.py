@@ -1,0 +1,387 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TensorRT without a GPU: its calls against the real bindings, the cache on disk, and the order of the calls.
+
+`test_engines.py` runs the engine for real where there is one.
+"""
+
+from __future__ import annotations
+
+import ast
+import ctypes
+import json
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnxruntime
+import pytest
+from gnuradio.ata.engines import engine_cache, tensorrt_build, tensorrt_engine
+from gnuradio.ata.errors import AtaError
+from gnuradio.ata.model import ModelFile, read_model
+from tiny_model import logits_expected, write_tiny_model
+
+IDENTITY = {"name": "tiny-1", "classes": ["noise", "LTE"], "tensorrt": "10.12.0", "compute_capability": "8.7"}
+
+
+# The real interfaces
+
+
+def calls(*owners: str) -> set[str]:
+    """Attribute chains after any of the owners ("trt", "_context"...) in the two TensorRT files."""
+    found = set()
+    for module in (tensorrt_build, tensorrt_engine):
+        for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
+            chain = []
+            while isinstance(node, ast.Attribute):
+                chain.insert(0, node.attr)
+                node = node.value
+            chain.insert(0, node.id if isinstance(node, ast.Name) else "")
+            for at, part in enumerate(chain[:-1]):
+                if part in owners:
+                    found.add(".".join(chain[at + 1 :]))
+    return found
+
+
+def resolve(owner: object, chain: str) -> object:
+    for part in chain.split("."):
+        owner = getattr(owner, part)
+    return owner
+
+
+BUILDER_SIDE = {  # not in the lean runtime, which only runs engines
+    "Builder", "OnnxParser", "NetworkDefinitionCreationFlag",
+    "BuilderFlag.FP16",  # on 8.6 only; 11 has no such flag
+}  # fmt: skip
+
+
+def test_the_calls_of_tensorrt_exist() -> None:
+    lean = pytest.importorskip("tensorrt_lean_bindings", reason="pip install tensorrt_lean_cu12_bindings and _libs")
+    names = calls("trt", "_trt") - BUILDER_SIDE
+    assert {"Runtime", "LayerInformationFormat.JSON", "MemoryPoolType.WORKSPACE"} <= names
+    for name in names:
+        resolve(lean, name)
+    owned = {
+        "Runtime": calls("_runtime"),
+        "IExecutionContext": calls("_context"),
+        "ICudaEngine": calls("_engine", "engine"),
+        "IOptimizationProfile": calls("profile"),
+    }
+    assert "execute_async_v3" in owned["IExecutionContext"]
+    assert "deserialize_cuda_engine" in owned["Runtime"]
+    for kind, used in owned.items():
+        assert used, kind
+        assert used <= set(dir(getattr(lean, kind))), kind
+
+
+def test_the_calls_of_cuda_exist() -> None:
+    runtime = pytest.importorskip("cuda.bindings.runtime", reason="pip install cuda-bindings")
+    names = calls("cuda", "_cuda") - {"bindings"}
+    assert {"cudaMemcpyAsync", "cudaStreamCaptureMode.cudaStreamCaptureModeRelaxed"} <= names
+    for name in names | {"cudaDeviceAttr.cudaDevAttrComputeCapabilityMajor", "cudaMemcpyKind.cudaMemcpyHostToDevice"}:
+        resolve(runtime, name)
+
+
+# The cache
+
+
+def test_an_engine_comes_back_as_it_was_stored(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "X.engine"
+    assert engine_cache.load(path, IDENTITY) is None
+    engine_cache.store(path, b"plan", IDENTITY)
+    assert sorted(p.name for p in path.parent.iterdir()) == ["X.engine", "X.engine.json"]
+    assert engine_cache.load(path, IDENTITY) == b"plan"
+
+
+@pytest.mark.parametrize("key", IDENTITY)
+def test_an_engine_for_anything_else_is_not_run(tmp_path: Path, key: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "X.engine"
+    engine_cache.store(path, b"plan", IDENTITY)
+    with caplog.at_level(logging.INFO, "ata"):
+        assert engine_cache.load(path, {**IDENTITY, key: "another"}) is None
+    assert f"another {key}: building it again" in caplog.text
+
+
+@pytest.mark.parametrize("sidecar", ["", "[]", "null", "{}", '{"engine_sha256": 1}', None])
+def test_an_engine_that_does_not_say_what_it_is_is_not_run(tmp_path: Path, sidecar: str | None) -> None:
+    path = tmp_path / "X.engine"
+    engine_cache.store(path, b"plan", IDENTITY)
+    path.with_suffix(".engine.json").unlink()
+    if sidecar is not None:
+        path.with_suffix(".engine.json").write_text(sidecar)
+    assert engine_cache.load(path, IDENTITY) is None
+
+
+def test_a_cut_engine_is_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "X.engine"
+    engine_cache.store(path, b"a whole plan", IDENTITY)
+    path.write_bytes(b"a whole")
+    assert engine_cache.load(path, IDENTITY) is None
+
+
+def test_a_cache_that_cannot_be_written_is_said_and_no_more(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    engine_cache.store(tmp_path / "file" / "X.engine", b"plan", IDENTITY)
+    assert "cannot be kept" in caplog.text
+
+
+# The order of the calls, against stand-ins that hold to CUDA's rules: memory is freed once, a stream that is being
+# captured runs nothing, and what it was given then runs at every launch. The network is computed by ONNX Runtime.
+
+
+class Cuda:
+    """CUDA's runtime on host memory."""
+
+    cudaStreamNonBlocking = 1
+    cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2)
+    cudaStreamCaptureMode = SimpleNamespace(cudaStreamCaptureModeRelaxed=2)
+    cudaDeviceAttr = SimpleNamespace(
+        cudaDevAttrComputeCapabilityMajor="major", cudaDevAttrComputeCapabilityMinor="minor"
+    )
+
+    def __init__(self) -> None:
+        self.memory: dict[int, object] = {}
+        self.streams, self.graphs = set(), set()
+        self.recorded: list | None = None
+        self.launches = 0
+
+    def enqueue(self, work) -> None:
+        if self.recorded is None:
+            work()
+        else:
+            self.recorded.append(work)
+
+    def cudaDeviceGetAttribute(self, which: str, device: int) -> tuple:
+        return 0, {"major": 8, "minor": 7}[which]
+
+    def cudaStreamCreateWithFlags(self, flags: int) -> tuple:
+        self.streams.add(77)
+        return 0, 77
+
+    def cudaStreamDestroy(self, stream: int) -> tuple:
+        self.streams.remove(stream)
+        return (0,)
+
+    def cudaStreamSynchronize(self, stream: int) -> tuple:
+        assert self.recorded is None, "a stream cannot be waited for while it is captured"
+        return (0,)
+
+    def cudaMalloc(self, size: int) -> tuple:
+        block = (ctypes.c_char * size)()
+        self.memory[ctypes.addressof(block)] = block
+        return 0, ctypes.addressof(block)
+
+    def cudaHostAlloc(self, size: int, flags: int) -> tuple:
+        return self.cudaMalloc(size)
+
+    def cudaFree(self, address: int) -> tuple:
+        if address:
+            del self.memory[address]
+        return (0,)
+
+    cudaFreeHost = cudaFree
+
+    def cudaMemcpyAsync(self, to: int, source: int, size: int, kind: int, stream: int) -> tuple:
+        assert {to, source} <= self.memory.keys() and stream in self.streams
+        self.enqueue(lambda: ctypes.memmove(to, source, size))
+        return (0,)
+
+    def cudaStreamBeginCapture(self, stream: int, mode: int) -> tuple:
+        self.recorded = []
+        return (0,)
+
+    def cudaStreamEndCapture(self, stream: int) -> tuple:
+        graph, self.recorded = tuple(self.recorded), None
+        self.graphs.add(graph)
+        return 0, graph
+
+    def cudaGraphInstantiateWithFlags(self, graph: tuple, flags: int) -> tuple:
+        self.graphs.add(("executable", *graph))
+        return 0, ("executable", *graph)
+
+    def cudaGraphLaunch(self, graph: tuple, stream: int) -> tuple:
+        self.launches += 1
+        for work in graph[1:]:
+            work()
+        return (0,)
+
+    def cudaGraphDestroy(self, graph: tuple) -> tuple:
+        self.graphs.remove(graph)
+        return (0,)
+
+    cudaGraphExecDestroy = cudaGraphDestroy
+
+    def cudaGetLastError(self) -> tuple:
+        return (0,)
+
+
+class TensorRt:
+    """TensorRT whose plan is the ONNX file that was parsed; a plan that is none does not load."""
+
+    __version__ = "10.12.0"
+    LayerInformationFormat = SimpleNamespace(JSON=1)
+    MemoryPoolType = SimpleNamespace(WORKSPACE=0)
+    ProfilingVerbosity = SimpleNamespace(DETAILED=2)
+
+    def __init__(self, cuda: Cuda, strongly_typed: bool = True) -> None:
+        self.cuda, self.builds = cuda, 0
+        self.flags_set: list[str] = []
+        self.BuilderFlag = SimpleNamespace(FP16="fp16")
+        name = "STRONGLY_TYPED" if strongly_typed else "EXPLICIT_BATCH"
+        self.NetworkDefinitionCreationFlag = SimpleNamespace(**{name: 1 if strongly_typed else 0})
+
+    class Logger:
+        ERROR = 1
+
+        def __init__(self, level: int) -> None: ...
+
+    def Builder(self, logger: object) -> SimpleNamespace:
+        self.builds += 1
+        config = SimpleNamespace(
+            set_memory_pool_limit=lambda pool, size: None, add_optimization_profile=lambda p: 0,
+            set_flag=self.flags_set.append,
+        )  # fmt: skip
+        return SimpleNamespace(
+            create_network=lambda flags: SimpleNamespace(flags=flags),
+            create_builder_config=lambda: config,
+            create_optimization_profile=lambda: SimpleNamespace(set_shape=lambda name, low, usual, high: None),
+            build_serialized_network=lambda network, config: memoryview(network.onnx),
+        )
+
+    def OnnxParser(self, network: SimpleNamespace, logger: object) -> SimpleNamespace:
+        def parse(content: bytes) -> bool:
+            network.onnx = content
+            return True
+
+        return SimpleNamespace(parse=parse)
+
+    def Runtime(self, logger: object) -> SimpleNamespace:
+        def deserialize(plan: bytes) -> SimpleNamespace | None:
+            try:
+                session = onnxruntime.InferenceSession(plan, providers=["CPUExecutionProvider"])
+            except Exception:
+                return None
+            layers = "Half" if b"graph_input_cast" in plan else "Float"
+            return SimpleNamespace(
+                create_execution_context=lambda: Context(session, self.cuda),
+                create_engine_inspector=lambda: SimpleNamespace(get_engine_information=lambda how: layers),
+            )
+
+        return SimpleNamespace(deserialize_cuda_engine=deserialize)
+
+
+class Context:
+    def __init__(self, session: onnxruntime.InferenceSession, cuda: Cuda) -> None:
+        self.session, self.cuda, self.tensors = session, cuda, {}
+
+    def set_input_shape(self, name: str, shape: tuple) -> bool:
+        self.shape = shape
+        return name == "spectrogram" and len(shape) == 4
+
+    def set_tensor_address(self, name: str, address: int) -> bool:
+        assert address in self.cuda.memory
+        self.tensors[name] = address
+        return name in ("spectrogram", "logits")
+
+    def execute_async_v3(self, stream: int) -> bool:
+        assert stream in self.cuda.streams
+
+        def work() -> None:
+            given = (ctypes.c_float * int(np.prod(self.shape))).from_address(self.tensors["spectrogram"])
+            image = np.ctypeslib.as_array(given).reshape(self.shape)
+            answer = self.session.run(["logits"], {"spectrogram": image})[0]
+            ctypes.memmove(self.tensors["logits"], answer.ctypes.data, answer.nbytes)
+
+        self.cuda.enqueue(work)
+        return True
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> ModelFile:
+    return read_model(write_tiny_model(tmp_path / "tiny.onnx"))
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TensorRt:
+    trt = TensorRt(Cuda())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(tensorrt_engine, "_import", lambda: (trt, trt.cuda))
+    return trt
+
+
+def images(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1, 3, (count, 1, 256, 256)).astype(np.float32)
+
+
+def test_batches_are_computed_and_everything_is_given_back(tiny: ModelFile, stand_in: TensorRt) -> None:
+    engine = tensorrt_engine.TensorRt(tiny)
+    for seed, count in enumerate((1, 1, 3, 3, 1)):
+        given = images(count, seed)
+        np.testing.assert_allclose(engine.run(given), logits_expected(given), atol=0.1)
+    assert stand_in.cuda.launches == 5
+    with pytest.raises(RuntimeError, match="9 images"):
+        engine.run(images(9))
+    np.testing.assert_allclose(engine.run(images(2)), logits_expected(images(2)), atol=0.1)
+    engine.close()
+    engine.close()
+    assert not stand_in.cuda.memory and not stand_in.cuda.streams and not stand_in.cuda.graphs
+
+
+def test_a_network_that_cannot_be_captured_runs_all_the_same(tiny: ModelFile, stand_in: TensorRt) -> None:
+    stand_in.cuda.cudaGraphInstantiateWithFlags = lambda graph, flags: (999, None)
+    engine = tensorrt_engine.TensorRt(tiny)
+    for seed in range(3):
+        np.testing.assert_allclose(engine.run(images(1, seed)), logits_expected(images(1, seed)), atol=0.1)
+    engine.close()
+    assert stand_in.cuda.launches == 0 and not stand_in.cuda.graphs
+
+
+def test_an_engine_is_built_once_and_again_when_the_machine_changes(
+    tiny: ModelFile, stand_in: TensorRt, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        tensorrt_engine.TensorRt(tiny).close()
+    assert stand_in.builds == 1
+    (sidecar,) = tmp_path.glob("cache/gr-ata/*.engine.json")
+    said = json.loads(sidecar.read_text())
+    assert said["compute_capability"] == "8.7" and said["tensorrt"] == "10.12.0" and said["precision"] == "fp16"
+    assert said["onnx_sha256"] == tiny.sha256 and said["classes"] == list(tiny.classes)
+    stand_in.__version__ = "10.13.0"
+    with caplog.at_level(logging.INFO, "ata"):
+        tensorrt_engine.TensorRt(tiny).close()
+    assert stand_in.builds == 2 and "another tensorrt: building it again" in caplog.text
+
+
+def test_an_engine_that_tensorrt_does_not_load_is_built_again(tiny: ModelFile, stand_in: TensorRt) -> None:
+    engine = tensorrt_engine.TensorRt(tiny)
+    path = engine_cache.engine_path(tiny.path.stem, tiny.sha256)
+    engine_cache.store(path, b"no plan", engine._identity())
+    tensorrt_engine.TensorRt(tiny).run(images(1))
+    assert stand_in.builds == 2
+
+
+def test_half_precision_is_a_flag_before_10_and_the_graph_after(
+    tiny: ModelFile, stand_in: TensorRt, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tensorrt_engine.TensorRt(tiny).close()
+    assert stand_in.flags_set == [] and "float32" not in caplog.text
+    old = TensorRt(stand_in.cuda, strongly_typed=False)
+    old.__version__ = "8.6.0"
+    monkeypatch.setattr(tensorrt_engine, "_import", lambda: (old, old.cuda))
+    tensorrt_engine.TensorRt(tiny).close()
+    assert old.flags_set == ["fp16"]
+    assert "seems to have built float32" in caplog.text  # the stand-in takes no notice of the flag
+
+
+@pytest.mark.parametrize("call", ["cudaMalloc", "cudaStreamCreateWithFlags", "cudaDeviceGetAttribute"])
+def test_a_gpu_that_fails_is_one_sentence_or_one_error(tiny: ModelFile, stand_in: TensorRt, call: str) -> None:
+    setattr(stand_in.cuda, call, lambda *_: (2, None))
+    with pytest.raises((AtaError, RuntimeError), match=r"CUDA: 2"):
+        tensorrt_engine.TensorRt(tiny).run(images(1))
+
+
+def test_without_a_driver_the_sentence_says_so(tiny: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensorrt_engine, "missing_driver", lambda: "there is no CUDA driver (libcuda.so.1)")
+    with pytest.raises(AtaError, match="engine tensorrt cannot work here: there is no CUDA driver"):
+        tensorrt_engine.TensorRt(tiny)
