@@ -6,10 +6,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
+from training.errors import DataError
+
 # TS 38.901 tables 7.7.2-1 to 7.7.2-5: (delay in delay spreads, power in dB); D and E begin with a line-of-sight tap.
+# fmt: off
 TDL = {
     "A": ((0.0, 0.3819, 0.4025, 0.5868, 0.4610, 0.5375, 0.6708, 0.5750, 0.7618, 1.5375, 1.8978, 2.2242, 2.1718, 2.4942,
            2.5119, 3.0582, 4.0810, 4.4579, 4.5695, 4.7966, 5.0066, 5.3043, 9.6586),
@@ -35,76 +39,109 @@ LTE_PROFILES = {
     "EVA": ((0, 30, 150, 310, 370, 710, 1090, 1730, 2510), (0, -1.5, -1.4, -3.6, -0.6, -9.1, -7, -12, -16.9)),
     "ETU": ((0, 50, 120, 200, 230, 500, 1600, 2300, 5000), (-1, -1, -1, 0, 0, 0, -3, -5, -7)),
 }
+# fmt: on
+PROFILES = (*TDL, *LTE_PROFILES, "flat")
 SINUSOIDS = 8  # to a fading tap
-BLOCK = 1e-4  # s over which taps stand still while samples pass: a twentieth of a turn at 500 Hz
+STEADY = 0.02  # turns of the fastest sinusoid within a stretch that counts as standing still
+STRETCHES = 16  # to the fastest turn: gains interpolated linearly between them are 34 dB or more from wrong
+RESPONSE_STEP = 2e3  # Hz between computed responses; the latest path of any profile turns by 0.3 rad over it
+BATCH = 1 << 18  # samples of stretches transformed together
 
 
 @dataclass
 class Channel:
-    """Taps of a fading channel, mean power 1.
+    """Taps of a fading channel, mean power 1 over realisations.
 
-    delay: s [P]. gain: complex64 [P, S], the sinusoids that make each tap. doppler: Hz [P, S], their frequencies.
+    delay: s [P]. gain: complex128 [P, S], the sinusoids that make each tap. doppler: Hz [P, S], their frequencies.
     """
 
     delay: torch.Tensor
     gain: torch.Tensor
     doppler: torch.Tensor
 
-    @property
+    @cached_property
     def max_doppler(self) -> float:
         """Hz, the fastest sinusoid."""
         return float(self.doppler.abs().max())
 
     def taps(self, times: torch.Tensor) -> torch.Tensor:
-        """Times float64 [T], s -> the taps' gains, complex64 [T, P]."""
-        turn = 2 * math.pi * times[:, None, None] * self.doppler
-        return (self.gain * torch.polar(torch.ones_like(turn), turn)).sum(-1).to(torch.complex64)
+        """Times [T], s -> the taps' gains, complex64 [T, P]."""
+        turn = 2 * math.pi * times.double()[:, None, None] * self.doppler.to(times.device)
+        return (self.gain.to(times.device) * torch.polar(torch.ones_like(turn), turn)).sum(-1).to(torch.complex64)
 
     def response(self, times: torch.Tensor, freqs: torch.Tensor) -> torch.Tensor:
-        """Times [T], s, and baseband frequencies [K], Hz -> complex64 [T, K]."""
-        turn = -2 * math.pi * self.delay[:, None] * freqs
-        return self.taps(times.double()) @ torch.polar(torch.ones_like(turn), turn).to(torch.complex64)
+        """Times [T], s, and baseband frequencies [K], Hz, on one device -> complex64 [T, K]."""
+        turn = -2 * math.pi * self.delay.to(freqs.device)[:, None] * freqs.double()
+        return self.taps(times) @ torch.polar(torch.ones_like(turn), turn).to(torch.complex64)
 
-    def apply(self, iq: torch.Tensor, rate: float) -> torch.Tensor:
-        """complex64 [N] at `rate` -> the same through the channel; circular over the stretch.
+    def apply(self, iq: torch.Tensor, rate: float, start: float = 0.0) -> torch.Tensor:
+        """complex64 [N] at `rate`, whose first sample is at `start` s -> the same through the channel, silence before.
 
-        A steady channel is one multiplication over frequency; a moving one fades each tap by itself, its gains
-        interpolated between points 0.1 ms apart.
+        A steady channel is its response in the middle, one multiplication over frequency. A moving one cuts the
+        samples into overlapping triangular stretches, each through the response of its middle: every tap's gain is
+        then interpolated linearly from middle to middle.
         """
-        count = len(iq)
-        freqs = torch.fft.fftfreq(count, 1 / rate, dtype=torch.float64)
-        spectrum = torch.fft.fft(iq)
-        if self.max_doppler * count / rate < 0.02:
-            return torch.fft.ifft(spectrum * self.response(torch.zeros(1), freqs)[0])
-        points = max(2, round(count / rate / BLOCK) + 1)
-        taps = self.taps(torch.linspace(0, count / rate, points, dtype=torch.float64))
-        out = torch.zeros_like(iq)
-        for p, delay in enumerate(self.delay.tolist()):
-            turn = -2 * math.pi * delay * freqs
-            delayed = torch.fft.ifft(spectrum * torch.polar(torch.ones_like(turn), turn).to(torch.complex64))
-            parts = torch.view_as_real(taps[:, p]).T[None]
-            course = torch.nn.functional.interpolate(parts, size=count, mode="linear", align_corners=True)[0]
-            out += delayed * torch.complex(course[0], course[1])
-        return out
+        room = math.ceil(float(self.delay.max()) * rate) + 32
+        if self.max_doppler * len(iq) / rate < STEADY:
+            size = good_size(len(iq) + room)
+            middle = torch.tensor([start + len(iq) / rate / 2], dtype=torch.float64)
+            response = self._spectrum(middle, size, rate, iq.device)[0]
+            return torch.fft.ifft(torch.fft.fft(iq, size) * response)[: len(iq)]
+        half = max(64, min(len(iq) // 2, int(rate / (STRETCHES * self.max_doppler))))
+        blocks = len(iq) // half + 2
+        padded = torch.nn.functional.pad(iq, (half, blocks * half - len(iq)))
+        ramp = (torch.arange(half, device=iq.device) + 0.5) / half
+        ramp = torch.cat([ramp, ramp.flip(0)])
+        size = good_size(2 * half + room)
+        middles = start + torch.arange(blocks, dtype=torch.float64) * half / rate
+        out = torch.zeros((blocks + 1) * half + size, dtype=iq.dtype, device=iq.device)
+        batch = max(1, BATCH // size)
+        for first in range(0, blocks, batch):
+            some = slice(first, min(first + batch, blocks))
+            response = self._spectrum(middles[some], size, rate, iq.device)
+            pieces = torch.fft.ifft(torch.fft.fft(padded.unfold(0, 2 * half, half)[some] * ramp, size) * response)
+            for j, piece in enumerate(pieces, first):
+                out[j * half : j * half + size] += piece
+        return out[half : half + len(iq)]
+
+    def _spectrum(self, times: torch.Tensor, size: int, rate: float, device: torch.device) -> torch.Tensor:
+        """Responses at the frequencies of an FFT of `size` samples, interpolated between coarser ones: [T, size]."""
+        points = math.ceil(rate / RESPONSE_STEP) + 1
+        low, step = -(size // 2), rate / size
+        if points >= size:
+            freqs = (torch.arange(size, dtype=torch.float64) + low) * step
+            return torch.fft.ifftshift(self.response(times, freqs), dim=1).to(device)
+        coarse = torch.linspace(low * step, (low + size - 1) * step, points, dtype=torch.float64)
+        parts = torch.view_as_real(self.response(times, coarse)).movedim(-1, 1).to(device)
+        fine = torch.nn.functional.interpolate(parts, size=size, mode="linear", align_corners=True)
+        return torch.fft.ifftshift(torch.complex(fine[:, 0], fine[:, 1]), dim=1)
 
 
 def make_channel(profile: str, delay_spread: float, doppler: float, rng: torch.Generator) -> Channel:
-    """A realisation of "A" to "E" (TS 38.901, scaled to `delay_spread` s), "EPA", "EVA", "ETU" or "flat"."""
+    """A realisation of "A" to "E" (TS 38.901 7.7.2, scaled to `delay_spread` s), "EPA", "EVA", "ETU" or "flat".
+
+    Taps fade with the Jakes spectrum of `doppler` Hz, each a sum of sinusoids from random directions. The line of sight
+    of D and E stands at 0.7 of it (TS 38.901 7.7.2), as does a flat path that does not move. DataError for another
+    profile, a negative spread or a negative Doppler.
+    """
+    if profile not in PROFILES:
+        raise DataError(f"there is no channel profile {profile!r}: choose one of {', '.join(PROFILES)}")
+    if delay_spread < 0 or doppler < 0:
+        raise DataError("a channel's delay spread and Doppler cannot be negative")
     if profile == "flat":
-        delay, power = torch.zeros(1, dtype=torch.float64), torch.ones(1)
+        delay, power = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
     else:
         table = TDL.get(profile) or LTE_PROFILES[profile]
-        unit = delay_spread if profile in TDL else 1e-9
-        delay = torch.tensor(table[0], dtype=torch.float64) * unit
-        power = 10 ** (torch.tensor(table[1], dtype=torch.float32) / 10)
-    power = power / power.sum()
+        delay = torch.tensor(table[0], dtype=torch.float64) * (delay_spread if profile in TDL else 1e-9)
+        power = 10 ** (torch.tensor(table[1], dtype=torch.float64) / 10)
+        power = power / power.sum()
     angle = torch.rand(len(delay), SINUSOIDS, generator=rng, dtype=torch.float64) * 2 * math.pi
     speed = torch.cos(torch.rand(len(delay), SINUSOIDS, generator=rng, dtype=torch.float64) * 2 * math.pi) * doppler
-    if profile in ("D", "E"):  # line of sight: one sinusoid
+    gain = torch.polar((power[:, None] / SINUSOIDS).sqrt().expand_as(angle).contiguous(), angle)
+    if profile in ("D", "E") or (profile == "flat" and doppler == 0):  # one sinusoid
         speed[0] = 0.7 * doppler
-    gain = torch.polar(torch.ones_like(angle), angle) * (power[:, None] / SINUSOIDS).sqrt()
-    if profile in ("D", "E") or (profile == "flat" and doppler == 0):
-        gain[0] = torch.polar(power[:1].double().sqrt(), angle[0, :1]) / SINUSOIDS
+        gain[0, 0] = torch.polar(power[0].sqrt(), angle[0, 0])
+        gain[0, 1:] = 0
     return Channel(delay, gain, speed)
 
 
@@ -116,3 +153,9 @@ def random_channel(rng: torch.Generator) -> Channel:
     spread = 10 ** (-8 + 2 * draw[1])
     doppler = 0.0 if draw[2] < 0.4 else 500 * draw[3] ** 3
     return make_channel(profile, spread, doppler, rng)
+
+
+def good_size(least: int) -> int:
+    """The smallest whole number >= least whose only factors are 2, 3 and 5, neither more than five times."""
+    odd = [3**b * 5**c for b in range(6) for c in range(6)]
+    return min(n << max(0, math.ceil(math.log2(least / n))) for n in odd)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a receiver does to the band: each fault is off by default and drawn by `random_receiver`.
 
-Frequencies are in cycles per sample, -0.5 to 0.5 over the sampled band.
+`Receiver.apply` runs the samples through them in the order a radio has them: filter and clocks, mixer, lines, gain
+steps, saturation, converter, bus. Frequencies are in cycles per sample, -0.5 to 0.5 over the sampled band.
 """
 
 from __future__ import annotations
@@ -12,31 +13,54 @@ from dataclasses import dataclass
 
 import torch
 
+LINE = 1 / 256  # of the band: levels of lines and 1/f noise are relative to the noise in this much of it
+TILE = 1024  # samples; work goes on in rows of this many
+COURSE_RATE = 250e3  # points a second of slow courses (phase noise, 1/f), straight between them
+PLL_BANDWIDTH = 30e3  # Hz, up to which a synthesiser's phase noise is flat
+CLOCK_BLOCK = 512  # samples resampled with one delay: 25 ppm move it by 0.013 of a sample meanwhile
+CLOCK_GUARD = 32
+
 
 @dataclass
 class Receiver:
     """Faults of one receiver.
 
-    tilt_db: gain at the band's upper edge re its lower one. edge, edge_db: the filter falls from `edge` (cycles per
-    sample) to -edge_db at 0.5. fold_db: how much a signal just outside the band is down when it folds back in, twice as
-    much an eighth of a band further out. dc_db, spurs: lines, dB re the noise in one 256th of the band; spurs as
-    (frequency, dB). iq_db: image rejection. phase_noise: rad rms. clip_db: limit re the rms amplitude. bits: of the
-    converter, full scale 12 dB over rms. agc: (instant as a share of the frame, step in dB). gaps: stretches lost
-    (begin and length as shares of the frame).
+    tilt_db: gain at the band's upper edge re its lower one.
+    edge, edge_db: the filter falls from `edge` (cycles per sample) to -edge_db at 0.5.
+    fold_db: what the filter takes from a signal at the band's edge before it folds back in, twice as much an eighth of
+        a band further out. `apply` cannot know what lies outside; a scene folds with `band_edge`.
+    carrier_offset: Hz the band appears too high. clock_ppm: how much too fast the sampling clock runs.
+    phase_noise: rad rms.
+    iq_db, iq_angle: image rejection and the image's phase, rad.
+    dc_db, spurs: lines, dB re the noise in a 256th of the band; spurs as (frequency, dB).
+    flicker_db: 1/f noise around DC as dense as `dc_db` would be if spread over a 256th of the band, 1/f beyond.
+    agc: gain steps (instant as a share of the frame, step in dB).
+    compression_db: amplitude at which the amplifier saturates, re the rms amplitude.
+    bits, headroom_db: the converter's resolution, and its full scale re the rms amplitude of I or Q, where it clips.
+    gaps: stretches without samples (begin and length as shares of the frame), filled with zeros.
+    splices: stretches lost without trace (the same): what follows moves up, and they come at the end.
+    seed: of phase and 1/f noise.
     """
 
     tilt_db: float = 0.0
     edge: float = 0.5
     edge_db: float = 0.0
     fold_db: float = 300.0
+    carrier_offset: float = 0.0
+    clock_ppm: float = 0.0
+    phase_noise: float = 0.0
+    iq_db: float | None = None
+    iq_angle: float = 0.0
     dc_db: float | None = None
     spurs: tuple[tuple[float, float], ...] = ()
-    iq_db: float | None = None
-    phase_noise: float = 0.0
-    clip_db: float | None = None
+    flicker_db: float | None = None
+    agc: tuple[tuple[float, float], ...] = ()
+    compression_db: float | None = None
     bits: int | None = None
-    agc: tuple[float, float] | None = None
+    headroom_db: float = 12.0
     gaps: tuple[tuple[float, float], ...] = ()
+    splices: tuple[tuple[float, float], ...] = ()
+    seed: int = 0
 
     def power_response(self, freqs: torch.Tensor) -> torch.Tensor:
         """Power gain of filter and tilt inside the band, at freqs [F]."""
@@ -50,61 +74,207 @@ class Receiver:
         level = torch.where(away < 0.5, inside + self.tilt_db * freqs, outside + self.tilt_db * freqs.clamp(-0.5, 0.5))
         return 10 ** (level / 10)
 
+    def lines(self) -> list[tuple[float, float]]:
+        """The DC line and the spurs: (cycles per sample, dB re the noise in a 256th of the band)."""
+        return [*self.spurs, (0.0, self.dc_db)] if self.dc_db is not None else list(self.spurs)
+
     def line_density(self, freqs: torch.Tensor) -> torch.Tensor:
-        """Density of the DC line and the spurs in columns at freqs [F], re the noise's; the Hann window's three bins."""
+        """Density of the lines in columns at freqs [F], re the noise's; the Hann window's three bins."""
         step = float(freqs[1] - freqs[0])
-        lines = list(self.spurs) + ([(0.0, self.dc_db)] if self.dc_db is not None else [])
         density = torch.zeros(len(freqs))
-        for place, level in lines:
+        for place, level in self.lines():
             distance = ((freqs - place) / step).abs().float()
-            density += 2 / 3 * 10 ** (level / 10) * torch.cos(distance.clamp(max=2) * math.pi / 4) ** 4 * (distance < 2)
+            shape = torch.cos(distance.clamp(max=2) * math.pi / 4) ** 4 * (distance < 2)
+            density += 2 / 3 * LINE / step * 10 ** (level / 10) * shape
         return density
 
+    def flicker_density(self, freqs: torch.Tensor, samp_rate: float) -> torch.Tensor:
+        """Density of the 1/f noise in columns at freqs [F], re the noise's; it ends where `apply` ends it."""
+        if self.flicker_db is None:
+            return torch.zeros(len(freqs))
+        step = float(freqs[1] - freqs[0])
+        points = 64 * len(freqs) + 1  # the course's own spectrum, as wide as the band
+        fine = (torch.arange(points, dtype=torch.float64) - points // 2) / (points - 1)
+        shape = self._flicker_shape(fine * samp_rate, samp_rate) * torch.sinc(fine * _course_step(samp_rate)) ** 4
+        total = torch.cumsum(torch.nn.functional.pad(shape, (1, 0)), 0)
+        low = ((freqs - step / 2 + 0.5) * (points - 1) + 0.5).round().long().clamp(0, points)
+        high = ((freqs + step / 2 + 0.5) * (points - 1) + 0.5).round().long().clamp(0, points)
+        return ((total[high] - total[low]) / (step * (points - 1))).float()
+
     def apply(self, iq: torch.Tensor, samp_rate: float) -> torch.Tensor:
-        """complex64 [N], noise included, its density 1 per Hz -> complex64 [N] with every fault; folding apart."""
+        """complex64 [N], noise included, its density 1 per Hz -> complex64 [N] with every fault; folding apart.
+
+        Passes over the samples happen only where a fault asks for them; `iq` itself is left as it is.
+        """
         count = len(iq)
-        if self.tilt_db or self.edge_db:
-            freqs = torch.fft.fftfreq(count, device=iq.device)
-            iq = torch.fft.ifft(torch.fft.fft(iq) * self.power_response(freqs).sqrt())
-        n = torch.arange(count, device=iq.device, dtype=torch.float64)
-        for place, level in list(self.spurs) + ([(0.0, self.dc_db)] if self.dc_db is not None else []):
-            amplitude = math.sqrt(samp_rate / 256 * 10 ** (level / 10))
-            turn = 2 * math.pi * ((place * n) % 1)
-            iq = iq + torch.polar(torch.full_like(turn, amplitude), turn).to(torch.complex64)
+        if not count:
+            return iq.clone()
+        if self.tilt_db or self.edge_db or self.carrier_offset:
+            iq = self._filter(iq, samp_rate)
+        if self.clock_ppm:
+            iq = _resample(iq, self.clock_ppm * 1e-6)
+        work = torch.nn.functional.pad(iq, (0, -count % TILE))
         if self.phase_noise:
-            walk = torch.cumsum(torch.sin(n * 1e-4) * 1e-4, 0).float() * self.phase_noise
-            iq = iq * torch.polar(torch.ones_like(walk), walk)
+            _multiply(work, self._phase(len(work), samp_rate), _course_step(samp_rate))
         if self.iq_db is not None:
-            iq = iq + 10 ** (-self.iq_db / 20) * iq.conj()
+            work.add_(work.conj().resolve_conj() * (10 ** (-self.iq_db / 20) * complex(math.cos(self.iq_angle),
+                                                                                       math.sin(self.iq_angle))))
+        if self.flicker_db is not None:
+            _add(work, self._flicker(len(work), samp_rate), _course_step(samp_rate))
+        self._add_lines(work, samp_rate)
+        work = work[:count]
+        parts = torch.view_as_real(work)
+        for instant, step in self.agc:
+            parts[int(instant * count) :] *= 10 ** (step / 20)
+        if self.compression_db is not None or self.bits is not None:
+            rms = float(torch.linalg.vector_norm(parts)) / math.sqrt(2 * count) or 1.0
+            self._saturate(parts, rms)
         for begin, length in self.gaps:
-            iq = iq.clone()
-            iq[int(begin * count) : int((begin + length) * count)] = 0
-        if self.agc is not None:
-            iq = iq.clone()
-            iq[int(self.agc[0] * count) :] *= 10 ** (self.agc[1] / 20)
-        rms = float(torch.view_as_real(iq).square().mean().sqrt()) or 1.0
-        if self.clip_db is not None:
-            limit = rms * 10 ** (self.clip_db / 20)
-            iq = torch.view_as_complex(torch.view_as_real(iq).clamp(-limit, limit))
+            parts[int(begin * count) : int((begin + length) * count)] = 0
+        for begin, length in self.splices:
+            first, last = int(begin * count), int(min(begin + length, 1.0) * count)
+            work = torch.cat([work[:first], work[last:], work[first:last]])
+        return work
+
+    def _filter(self, iq: torch.Tensor, samp_rate: float) -> torch.Tensor:
+        """Carrier offset to the nearest bin of the frame's transform, filter and tilt; circular over the frame."""
+        spectrum = torch.fft.fft(iq)
+        shift = round(self.carrier_offset * len(iq) / samp_rate)
+        if shift:
+            spectrum = spectrum.roll(shift)
+        freqs = torch.fft.fftfreq(len(iq), device=iq.device)
+        return torch.fft.ifft(spectrum * self.power_response(freqs).sqrt())
+
+    def _add_lines(self, work: torch.Tensor, samp_rate: float) -> None:
+        """All lines in one rank-by-lines product: a tone over rows of samples is an outer product."""
+        lines = self.lines()
+        if not lines:
+            return
+        place = torch.tensor([line[0] for line in lines], dtype=torch.float64)
+        amplitude = (samp_rate * LINE * 10 ** (torch.tensor([line[1] for line in lines], dtype=torch.float64) / 10)).sqrt()
+        row = (place[None] * TILE * torch.arange(len(work) // TILE, dtype=torch.float64)[:, None]) % 1 * 2 * math.pi
+        along = place[:, None] * torch.arange(TILE, dtype=torch.float64)[None] % 1 * 2 * math.pi
+        outer = torch.polar(torch.ones_like(row), row).to(torch.complex64).to(work.device)
+        inner = torch.polar(amplitude[:, None].expand_as(along).contiguous(), along).to(torch.complex64).to(work.device)
+        work.view(-1, TILE).addmm_(outer, inner)
+
+    def _saturate(self, parts: torch.Tensor, rms: float) -> None:
+        """Amplifier and converter, in place; float32 [N, 2]."""
+        if self.compression_db is not None:  # C. Rapp's solid-state amplifier with p = 1
+            limit = 2 * rms**2 * 10 ** (self.compression_db / 10)
+            parts *= (parts.square().sum(-1) / limit).add_(1).rsqrt_()[:, None]
         if self.bits is not None:
-            step = 4 * rms / 2 ** (self.bits - 1)
-            iq = torch.view_as_complex((torch.view_as_real(iq) / step).round() * step)
-        return iq
+            levels = 2 ** (self.bits - 1)
+            scale = levels / (rms * 10 ** (self.headroom_db / 20))
+            parts.mul_(scale).round_().clamp_(-levels, levels - 1).mul_(1 / scale)
+
+    def _phase(self, count: int, samp_rate: float) -> torch.Tensor:
+        """Rotations complex64 [points] of a synthesiser: phase noise flat to PLL_BANDWIDTH, then falling as 1/f^2."""
+        step = _course_step(samp_rate)
+        freqs = torch.fft.rfftfreq(count // step, step / samp_rate, dtype=torch.float64)
+        shape = 1 / (1 + (freqs / PLL_BANDWIDTH) ** 2).sqrt()
+        shape[0] = 0  # a constant phase is none
+        course = torch.fft.irfft(_gauss(len(freqs), self.seed) * shape, count // step)
+        course *= self.phase_noise / course.square().mean().sqrt().clamp(min=1e-30)
+        course = torch.cat([course, course[:1]])
+        return torch.polar(torch.ones_like(course), course).to(torch.complex64)
+
+    def _flicker(self, count: int, samp_rate: float) -> torch.Tensor:
+        """1/f noise complex64 [points]."""
+        step = _course_step(samp_rate)
+        points = count // step
+        freqs = torch.fft.fftfreq(points, step / samp_rate, dtype=torch.float64)
+        density = self._flicker_shape(freqs, samp_rate)
+        noise = torch.fft.ifft(_gauss(points, self.seed + 1) * (density * points * samp_rate / step).sqrt())
+        return torch.cat([noise, noise[:1]]).to(torch.complex64)
+
+    def _flicker_shape(self, freqs: torch.Tensor, samp_rate: float) -> torch.Tensor:
+        """Density per Hz before interpolation, at freqs in Hz: flat in the middle 256th of the band, 1/f outside."""
+        half = samp_rate * LINE / 2
+        inside = freqs.abs() <= samp_rate / _course_step(samp_rate) / 2
+        return 10 ** (self.flicker_db / 10) / (freqs.abs() / half).clamp(min=1) * inside
+
+
+def _course_step(samp_rate: float) -> int:
+    """Samples from one point of a slow course to the next, a power of two."""
+    return 1 << min(10, max(2, round(math.log2(samp_rate / COURSE_RATE))))
+
+
+def _gauss(count: int, seed: int) -> torch.Tensor:
+    """Complex white noise of power 1, the same on every device: complex128 [count]."""
+    drawn = torch.randn(count, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.view_as_complex(drawn) / math.sqrt(2)
+
+
+def _between(course: torch.Tensor, step: int, device: torch.device) -> torch.Tensor:
+    """A slow course [points + 1], straight between its points: complex64 [points, step]."""
+    course = course.to(device)
+    share = torch.arange(step, device=device) / step
+    return torch.addcmul(course[:-1, None], (course[1:] - course[:-1])[:, None], share.to(torch.complex64)[None])
+
+
+def _multiply(work: torch.Tensor, course: torch.Tensor, step: int) -> None:
+    work.view(-1, step).mul_(_between(course, step, work.device))
+
+
+def _add(work: torch.Tensor, course: torch.Tensor, step: int) -> None:
+    work.view(-1, step).add_(_between(course, step, work.device))
+
+
+def _resample(iq: torch.Tensor, error: float) -> torch.Tensor:
+    """The samples a clock takes that runs too fast by `error`: sample n is the one at n / (1 + error).
+
+    Blocks of samples, each delayed as its middle asks: whole samples by where it begins, the rest by a phase ramp.
+    """
+    count, device = len(iq), iq.device
+    size = CLOCK_BLOCK + 2 * CLOCK_GUARD
+    first = torch.arange(-(-count // CLOCK_BLOCK), dtype=torch.float64) * CLOCK_BLOCK
+    late = (first + CLOCK_BLOCK / 2) * (1 / (1 + error) - 1)
+    whole = late.round()
+    begin = (first + whole).long() - CLOCK_GUARD
+    index = (begin[:, None] + torch.arange(size)).clamp(0, count - 1).to(device)
+    ramp = torch.fft.fftfreq(size, dtype=torch.float64)
+    steps = 256  # of a sample: finer than what the delay moves within a block
+    table = torch.polar(torch.ones(steps + 1, size, dtype=torch.float64),
+                        2 * math.pi * (torch.arange(steps + 1) / steps - 0.5)[:, None] * ramp)
+    turn = table.to(torch.complex64)[((late - whole + 0.5) * steps).round().long()].to(device)
+    moved = torch.fft.ifft(torch.fft.fft(iq[index]) * turn)
+    return moved[:, CLOCK_GUARD : CLOCK_GUARD + CLOCK_BLOCK].reshape(-1)[:count].contiguous()
 
 
 def random_receiver(rng: torch.Generator) -> Receiver:
-    """A receiver as one meets them: most have a filter's edge and a tilt, many a DC line, few anything worse."""
-    draw = torch.rand(24, generator=rng).tolist()
-    spurs = tuple((draw[15 + i] - 0.5, 30 * draw[18 + i]) for i in range(3) if draw[21 + i] < 0.12)
+    """A receiver as one meets them: most have a filter's edge and a tilt, many a DC line, few anything worse.
+
+    The carrier offset stays 0: a scene's emitters stand at any frequency already. The clock's is drawn: over the whole
+    band it moves nothing by more than 0.3 % of a column.
+    """
+    draw = iter(torch.rand(48, generator=rng).tolist())
+
+    def chance(p: float) -> bool:
+        return next(draw) < p
+
+    def uniform(low: float, high: float) -> float:
+        return low + (high - low) * next(draw)
+
+    tilted, dropping, lossy = chance(0.5), chance(0.6), chance(0.03)
+    bits = (8, 8, 12, 16)[int(uniform(0, 4))]
     return Receiver(
-        tilt_db=6 * (draw[0] - 0.5) if draw[1] < 0.5 else 0.0,
-        edge=0.36 + 0.13 * draw[2],
-        edge_db=(30 * draw[3] ** 2 if draw[4] < 0.6 else 0.0),
-        fold_db=3 + 40 * draw[5],
-        dc_db=-3 + 38 * draw[6] if draw[7] < 0.45 else None,
-        spurs=spurs,
-        iq_db=20 + 40 * draw[8] if draw[9] < 0.5 else None,
-        phase_noise=0.5 * draw[10] if draw[11] < 0.3 else 0.0,
-        clip_db=3 + 9 * draw[12] if draw[13] < 0.15 else None,
-        bits=(8, 8, 12, 16)[int(4 * draw[14])],
+        tilt_db=uniform(-3, 3) if tilted else 0.0,
+        edge=uniform(0.36, 0.49),
+        edge_db=30 * uniform(0, 1) ** 2 if dropping else 0.0,
+        fold_db=uniform(3, 43),
+        clock_ppm=uniform(-25, 25) if chance(0.15) else 0.0,
+        phase_noise=10 ** uniform(-2.5, -0.5) if chance(0.3) else 0.0,
+        iq_db=uniform(20, 60) if chance(0.5) else None,
+        iq_angle=uniform(0, 2 * math.pi),
+        dc_db=uniform(-3, 35) if chance(0.45) else None,
+        spurs=tuple((uniform(-0.5, 0.5), uniform(0, 30)) for _ in range(3) if chance(0.12)),
+        flicker_db=uniform(-3, 20) if chance(0.15) else None,
+        agc=tuple((uniform(0.02, 0.98), uniform(-6, 6)) for _ in range(2) if chance(0.03)),
+        compression_db=uniform(6, 20) if chance(0.1) else None,
+        bits=bits,
+        headroom_db=uniform(4, 10) if chance(0.1) else uniform(10, 16 if bits == 8 else 30),
+        gaps=((uniform(0, 0.95), 10 ** uniform(-3, -1)),) if lossy and chance(0.5) else (),
+        splices=((uniform(0, 0.95), 10 ** uniform(-3, -1)),) if lossy and chance(0.7) else (),
+        seed=int(uniform(0, 2**31)),
     )
