@@ -53,7 +53,7 @@ class segmenter(gr.sync_block):
             "live" never makes the source wait: the newest frame wins, the others are counted, and the tags stand at
             the write head.
         model: path of an ONNX model file; empty for the one that ships with the module.
-        engine: "auto", "onnxruntime-cpu", "onnxruntime-cuda", "tensorrt" or "openvino".
+        engine: "auto", "tensorrt", "onnxruntime-cuda" or "onnxruntime-cpu".
         frame_ms: frame duration, ms; 0 for the model's own.
         settle_samples: samples to skip after a retune or a gap.
         jsonl: file for the records as JSON lines, written by the block itself; empty for none.
