@@ -18,9 +18,8 @@ from training.scene_model import LEAD, Emitter, Scene, response_times
 from training.waveforms.ofdm import OfdmWaveform, modulate
 
 SPAN_STEP = 200e-6  # s; over spans of whole steps the standards' rates have whole numbers of samples
-RESPONSE_STEP = 2e3  # Hz between the channel's responses; delays of FR1 channels turn by < 0.2 rad over it
-FADE_STEPS = 16  # stretches to the fastest fade
-FADE_BATCH = 1 << 18  # samples of stretches transformed together
+RESPONSE_TURN = 0.03  # turns of the longest path between two of the channel's responses
+RESPONSE_POINTS = 4097  # at which the receiver's filter is worked out
 
 
 def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
@@ -34,8 +33,10 @@ def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
     spectrum = torch.view_as_complex(noise)
     receiver = scene.receiver
     if receiver:
-        freqs = torch.fft.fftfreq(bins, dtype=torch.float64, device=device)
-        spectrum *= receiver.power_response(freqs).sqrt().float()
+        freqs = torch.linspace(-0.5, 0.5, RESPONSE_POINTS, device=device)
+        gain = receiver.power_response(freqs).sqrt()[None, None]
+        gain = torch.nn.functional.interpolate(gain, size=bins, mode="linear", align_corners=True)[0, 0]
+        spectrum *= torch.fft.ifftshift(gain)
     for emitter in scene.emitters:
         _add(spectrum, emitter, scene, span)
     iq = torch.fft.ifft(spectrum, norm="forward")[round(LEAD * rate) :][: scene.count]
@@ -52,12 +53,12 @@ def _add(spectrum: torch.Tensor, emitter: Emitter, scene: Scene, span: float) ->
     channel = emitter.channel
     steady = channel is None or len(response_times(channel, scene.duration)) == 1
     if not steady:
-        own = _fade(own, channel, rate)
+        own = channel.apply(own, rate, start=-LEAD)
     whole = round(emitter.center * span)
     turn = emitter.center - whole / span  # what is left of the shift after whole bins
     if abs(turn) > 1e-6:
-        phase = (2 * math.pi * turn / rate) * torch.arange(count, dtype=torch.float64, device=device)
-        own = own * torch.polar(torch.ones_like(phase), phase).to(torch.complex64)
+        phase = torch.linspace(0, 2 * math.pi * turn * (count - 1) / rate, count, device=device)  # less than pi in all
+        own = own * torch.polar(torch.ones_like(phase), phase)
     own = torch.fft.fft(own, norm="forward")
     first, last = _kept(count, whole, len(spectrum), 1.0 if scene.receiver else 0.5)
     index = torch.arange(first, last, device=device)
@@ -65,9 +66,9 @@ def _add(spectrum: torch.Tensor, emitter: Emitter, scene: Scene, span: float) ->
     gain = emitter.filter_gain(freqs) * _edge(freqs, rate)
     part = own[index % count] * (gain * math.sqrt(emitter.gain(scene.duration))).float()
     if scene.receiver:
-        part = part * scene.receiver.band_edge((freqs + emitter.center) / scene.samp_rate).sqrt().float()
+        part = part * scene.receiver.band_edge(((freqs + emitter.center) / scene.samp_rate).float()).sqrt()
     if steady and channel is not None:
-        part = part * _response(channel, response_times(channel, scene.duration), freqs, device)[0]
+        part = part * _response(channel, freqs, scene.duration)
     target = (index + whole) % len(spectrum)
     spectrum.index_add_(0, target, part)
 
@@ -92,40 +93,12 @@ def _edge(freqs: torch.Tensor, rate: float) -> torch.Tensor:
     return torch.sin(inward.clamp(0, 1) * (math.pi / 2)).square()
 
 
-def _fade(iq: torch.Tensor, channel: object, rate: float) -> torch.Tensor:
-    """A moving channel: overlapping triangular stretches, each through the response of its middle, added up again."""
-    half = max(64, min(len(iq) // 2, int(rate / (FADE_STEPS * channel.max_doppler))))
-    room = math.ceil(float(channel.delay.max()) * rate) + 32
-    blocks = len(iq) // half + 2
-    padded = torch.nn.functional.pad(iq, (half, blocks * half - len(iq)))
-    ramp = (torch.arange(half, device=iq.device) + 0.5) / half
-    ramp = torch.cat([ramp, ramp.flip(0)])
-    size = _good_size(2 * half + room)
-    freqs = (torch.arange(size, dtype=torch.float64) - size // 2) * (rate / size)
-    middles = torch.arange(blocks, dtype=torch.float64) * half / rate - LEAD
-    out = torch.zeros((blocks + 1) * half + size, dtype=iq.dtype, device=iq.device)
-    batch = max(1, FADE_BATCH // size)
-    for first in range(0, blocks, batch):
-        some = slice(first, min(first + batch, blocks))
-        response = torch.fft.ifftshift(_response(channel, middles[some], freqs, iq.device), dim=1)
-        pieces = torch.fft.ifft(torch.fft.fft(padded.unfold(0, 2 * half, half)[some] * ramp, size) * response)
-        for j, piece in enumerate(pieces, first):
-            out[j * half : j * half + size] += piece
-    return out[half : half + len(iq)]
-
-
-def _response(channel: object, times: torch.Tensor, freqs: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A channel's responses at evenly spaced frequencies, interpolated between coarser ones: complex64 [S, K]."""
-    points = math.ceil(float(freqs[-1] - freqs[0]) / RESPONSE_STEP) + 1
-    if points >= len(freqs):
-        return channel.response(times, freqs).to(device)
-    coarse = torch.linspace(float(freqs[0]), float(freqs[-1]), points, dtype=torch.float64)
-    parts = torch.view_as_real(channel.response(times, coarse)).movedim(-1, 1).to(device)
-    fine = torch.nn.functional.interpolate(parts, size=len(freqs), mode="linear", align_corners=True)
-    return torch.complex(fine[:, 0], fine[:, 1])
-
-
-def _good_size(least: int) -> int:
-    """The smallest number of samples >= least whose only factors are 2, 3 and 5."""
-    return min(2**a * 3**b * 5**c for c in range(4) for b in range(4)
-               for a in [max(0, math.ceil(math.log2(least / 3**b / 5**c)))] if 2**a * 3**b * 5**c >= least)
+def _response(channel: object, freqs: torch.Tensor, duration: float) -> torch.Tensor:
+    """A steady channel's response at evenly spaced frequencies, interpolated between coarser ones; complex64 [K]."""
+    step = RESPONSE_TURN / max(float(channel.delay.max()), 1e-7)
+    low, high = float(freqs[0]), float(freqs[-1])
+    points = min(len(freqs), math.ceil((high - low) / step) + 2)
+    coarse = channel.response(response_times(channel, duration), torch.linspace(low, high, points, dtype=torch.float64))
+    parts = torch.view_as_real(coarse[0]).T[None].to(freqs.device)
+    fine = torch.nn.functional.interpolate(parts, size=len(freqs), mode="linear", align_corners=True)[0]
+    return torch.complex(fine[0], fine[1])
