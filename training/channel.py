@@ -44,7 +44,7 @@ PROFILES = (*TDL, *LTE_PROFILES, "flat")
 SINUSOIDS = 8  # to a fading tap
 STEADY = 0.02  # turns of the fastest sinusoid within a stretch that counts as standing still
 STRETCHES = 16  # to the fastest turn: gains interpolated linearly between them are 34 dB or more from wrong
-RESPONSE_STEP = 2e3  # Hz between computed responses; the latest path of any profile turns by 0.3 rad over it
+RESPONSE_TURN = 0.03  # turns of the latest path between two computed responses, straight lines between them: -48 dB
 BATCH = 1 << 18  # samples of stretches transformed together
 
 
@@ -85,7 +85,7 @@ class Channel:
         if self.max_doppler * len(iq) / rate < STEADY:
             size = good_size(len(iq) + room)
             middle = torch.tensor([start + len(iq) / rate / 2], dtype=torch.float64)
-            response = self._spectrum(middle, size, rate, iq.device)[0]
+            response = self._between(self._coarse(middle, size, rate), size, iq.device)[0]
             return torch.fft.ifft(torch.fft.fft(iq, size) * response)[: len(iq)]
         half = max(64, min(len(iq) // 2, int(rate / (STRETCHES * self.max_doppler))))
         blocks = len(iq) // half + 2
@@ -94,25 +94,28 @@ class Channel:
         ramp = torch.cat([ramp, ramp.flip(0)])
         size = good_size(2 * half + room)
         middles = start + torch.arange(blocks, dtype=torch.float64) * half / rate
+        coarse = self._coarse(middles, size, rate)
         out = torch.zeros((blocks + 1) * half + size, dtype=iq.dtype, device=iq.device)
         batch = max(1, BATCH // size)
         for first in range(0, blocks, batch):
             some = slice(first, min(first + batch, blocks))
-            response = self._spectrum(middles[some], size, rate, iq.device)
+            response = self._between(coarse[some], size, iq.device)
             pieces = torch.fft.ifft(torch.fft.fft(padded.unfold(0, 2 * half, half)[some] * ramp, size) * response)
             for j, piece in enumerate(pieces, first):
                 out[j * half : j * half + size] += piece
         return out[half : half + len(iq)]
 
-    def _spectrum(self, times: torch.Tensor, size: int, rate: float, device: torch.device) -> torch.Tensor:
-        """Responses at the frequencies of an FFT of `size` samples, interpolated between coarser ones: [T, size]."""
-        points = math.ceil(rate / RESPONSE_STEP) + 1
-        low, step = -(size // 2), rate / size
-        if points >= size:
-            freqs = (torch.arange(size, dtype=torch.float64) + low) * step
-            return torch.fft.ifftshift(self.response(times, freqs), dim=1).to(device)
-        coarse = torch.linspace(low * step, (low + size - 1) * step, points, dtype=torch.float64)
-        parts = torch.view_as_real(self.response(times, coarse)).movedim(-1, 1).to(device)
+    def _coarse(self, times: torch.Tensor, size: int, rate: float) -> torch.Tensor:
+        """Responses over the frequencies of an FFT of `size` samples, lowest first, no denser than paths need."""
+        step = RESPONSE_TURN / max(float(self.delay.max()), 1e-7)
+        points = min(size, math.ceil(rate / step) + 2)
+        low = -(size // 2) * rate / size
+        return self.response(times, torch.linspace(low, low + (size - 1) * rate / size, points, dtype=torch.float64))
+
+    @staticmethod
+    def _between(coarse: torch.Tensor, size: int, device: torch.device) -> torch.Tensor:
+        """Responses [T, K] interpolated and in an FFT's order: complex64 [T, size]."""
+        parts = torch.view_as_real(coarse).movedim(-1, 1).to(device)
         fine = torch.nn.functional.interpolate(parts, size=size, mode="linear", align_corners=True)
         return torch.fft.ifftshift(torch.complex(fine[:, 0], fine[:, 1]), dim=1)
 
