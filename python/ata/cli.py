@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import time
+from pathlib import Path
 
 from .doctor import examine
 from .engines.choose import ENGINES
@@ -30,7 +32,8 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader of a pipe has seen enough; Python must not try to write the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
@@ -56,17 +59,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _replay(args: argparse.Namespace) -> int:
     recording = open_recording(args.recording, args.rate, args.freq, args.format)
+    for output in filter(None, (args.jsonl, args.sigmf, args.png)):
+        _spare(recording, output)
     sensor = Sensor(recording.samp_rate, recording.center_freq, args.model, args.engine, args.frame_ms)
     sinks: list[JsonLines | SigmfAnnotations] = []
     if args.jsonl:
         sinks.append(JsonLines(sys.stdout if args.jsonl == "-" else args.jsonl))
     if args.sigmf:
-        sinks.append(SigmfAnnotations(args.sigmf, recording.path, recording.datatype))
+        sinks.append(SigmfAnnotations(args.sigmf, recording.path, recording.datatype, sensor.model.columns))
     picture = None
     if args.png:
         from .plot import Spectrogram  # matplotlib takes a second to load
 
         picture = Spectrogram(f"{recording.path.name}, {recording.samp_rate / 1e6:g} MS/s, {sensor.model.name}")
+        picture.check(args.png)
     table = None if args.jsonl == "-" else Table()
     progress = Progress(recording)
     try:
@@ -79,9 +85,10 @@ def _replay(args: argparse.Namespace) -> int:
                 picture.add(analysis)
             progress.show(analysis)
     finally:
-        progress.end()
+        progress.clear()
         for sink in sinks:
             sink.flush()
+    progress.sum_up()
     if table:
         table.print()
     if picture:
@@ -89,27 +96,43 @@ def _replay(args: argparse.Namespace) -> int:
     return 0
 
 
+def _spare(recording: Recording, output: str) -> None:
+    """AtaError if an output would overwrite the recording itself."""
+    path = Path(output)
+    if path.exists() and any(path.samefile(file) for file in recording.files):
+        raise AtaError(f"{output} belongs to the recording itself; name another file to write to")
+
+
 class Progress:
-    """A bar with the rate, on a terminal only."""
+    """On stderr: a bar with the rate while it runs, on a terminal only; at the end what was done, and how fast."""
 
     def __init__(self, recording: Recording) -> None:
         self._total, self._rate = recording.samples, recording.samp_rate
         self._begun = time.monotonic()
-        self._shown = sys.stderr.isatty()
+        self._bar = sys.stderr.isatty()
+        self._done = self._frames = 0
 
     def show(self, analysis: Analysis) -> None:
-        if not self._shown:
-            return
-        done = analysis.record.sample_start + analysis.record.sample_count
-        speed = done / max(time.monotonic() - self._begun, 1e-9)
-        filled = BAR * done // self._total
-        text = f"{'#' * filled:.<{BAR}} {100 * done // self._total:3d} %  {speed / 1e6:.0f} MS/s, "
-        sys.stderr.write(f"\r{text}{speed / self._rate:.1f} x real time ")
-        sys.stderr.flush()
+        self._done = analysis.record.sample_start + analysis.record.sample_count
+        self._frames += 1
+        if self._bar:
+            filled = BAR * self._done // self._total
+            share = f"{'#' * filled:.<{BAR}} {100 * self._done // self._total:3d} %"
+            sys.stderr.write(f"\r{share}  {self._speed()} ")
+            sys.stderr.flush()
 
-    def end(self) -> None:
-        if self._shown:
-            sys.stderr.write("\n")
+    def clear(self) -> None:
+        if self._bar:
+            sys.stderr.write("\r\033[K")
+
+    def sum_up(self) -> None:
+        took = time.monotonic() - self._begun
+        signal = 1e3 * self._done / self._rate
+        print(f"ata-sense: {self._frames} frames, {signal:.6g} ms in {took:.2f} s: {self._speed()}", file=sys.stderr)
+
+    def _speed(self) -> str:
+        per_second = self._done / max(time.monotonic() - self._begun, 1e-9)
+        return f"{per_second / 1e6:.3g} MS/s, {per_second / self._rate:.2g} x real time"
 
 
 class Table:

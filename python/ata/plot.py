@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib as mpl
@@ -15,82 +17,173 @@ from matplotlib.patches import Rectangle
 
 from .errors import AtaError
 from .sensor import Analysis
+from .sinks import BandRun, BandRuns
 
-COLOURS = {"LTE": "#ff9f1c", "NR": "#2ec4b6", "other": "#c8c8c8"}
-MOST_ROWS = 2048  # of the picture's spectrogram; longer recordings are thinned out
+# VOLK lets its threads flush subnormal numbers to zero, which numpy remarks on when matplotlib asks for a type's limits.
+warnings.filterwarnings("ignore", message="The value of the smallest subnormal", category=UserWarning)
+
+COLOURS = {"LTE": "#ffa62b", "NR": "#35d0ff", "other": "#e8e8e8"}
+MOST_ROWS = 2048  # of the whole picture; longer recordings are averaged over time
+MOST_PANELS = 4  # tunings that fit beside each other
+QUIET_DB, LOUD_DB = -3.0, 15.0  # the colours span at least this, re the floor
+
+
+@dataclass
+class _Panel:
+    """One tuning: its spectrogram in stretches, and the bands found in it."""
+
+    center_freq: float
+    samp_rate: float
+    columns: int
+    bands: BandRuns
+    stretches: list[_Stretch] = field(default_factory=list)
+
+
+@dataclass
+class _Stretch:
+    """Consecutive frames of one tuning: samples [start, end) and its rows of mean power, float [F], of equal height."""
+
+    start: int
+    end: int
+    rows: list[np.ndarray] = field(default_factory=list)
+    pending: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, row: np.ndarray, thin: int) -> None:
+        self.pending.append(row)
+        if len(self.pending) >= thin:
+            self.settle()
+
+    def settle(self) -> None:
+        if self.pending:
+            self.rows.append(np.mean(self.pending, axis=0))
+            self.pending = []
+
+    def halve(self) -> None:
+        self.rows = [np.mean(self.rows[i : i + 2], axis=0) for i in range(0, len(self.rows), 2)]
 
 
 class Spectrogram:
-    """Collects analyses of one tuning and draws them; memory stays bounded however long the recording is."""
+    """Collects analyses and draws them, one panel per tuning; memory stays bounded however long the recording is."""
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._rows: list[tuple[int, np.ndarray]] = []
+        self._panels: dict[tuple[float, float], _Panel] = {}
         self._thin = 1
-        self._analyses: list[Analysis] = []
-        self._seen = 0
+        self._left_out: set[tuple[float, float]] = set()
 
     def add(self, analysis: Analysis) -> None:
-        """Takes one frame; frames of another tuning than the first's are left out."""
-        first = self._analyses[0].record if self._analyses else analysis.record
-        record = analysis.record
-        if (record.center_freq, record.samp_rate) != (first.center_freq, first.samp_rate):
+        """Takes one frame; frames of more tunings than there is room for are left out, and the title says so."""
+        record, power = analysis.record, analysis.power
+        tuning = (record.center_freq, record.samp_rate)
+        if tuning not in self._panels and len(self._panels) == MOST_PANELS:
+            self._left_out.add(tuning)
             return
-        self._analyses.append(Analysis(record, analysis.column_labels, np.empty(0)))
-        step = record.sample_count / len(analysis.power)
-        for i, row in enumerate(analysis.power):
-            at = record.sample_start + int(i * step)
-            if self._rows and at <= self._rows[-1][0]:
-                continue
-            if self._seen % self._thin == 0:
-                self._rows.append((at, row))
-            self._seen += 1
-        while len(self._rows) > MOST_ROWS:
-            self._rows = self._rows[::2]
+        panel = self._panels.setdefault(tuning, _Panel(*tuning, power.shape[1], BandRuns(power.shape[1])))
+        panel.bands.add(record)
+        end = record.sample_start + record.sample_count
+        if not panel.stretches or record.sample_start > panel.stretches[-1].end:
+            panel.stretches.append(_Stretch(record.sample_start, record.sample_start))
+        stretch = panel.stretches[-1]
+        height = record.sample_count / len(power)
+        first = round((stretch.end - record.sample_start) / height)  # a frame moved back repeats what is drawn
+        for row in power[max(0, first) :]:
+            stretch.add(row, self._thin)
+        stretch.end = end
+        self._bound()
+
+    def _bound(self) -> None:
+        stretches = [s for panel in self._panels.values() for s in panel.stretches]
+        while sum(len(s.rows) for s in stretches) > max(MOST_ROWS, len(stretches)):
             self._thin *= 2
+            for stretch in stretches:
+                stretch.halve()
+
+    def check(self, path: str | Path) -> None:
+        """AtaError if the picture cannot be written there: said before the work, not after it."""
+        try:
+            with Path(path).open("ab"):
+                pass
+        except OSError as failure:
+            raise AtaError(f"{path} cannot be written: {failure.strerror}") from failure
 
     def save(self, path: str | Path) -> None:
-        """Writes the PNG."""
-        if not self._analyses:
+        """Writes the PNG. AtaError where there is nothing to draw or the file cannot be written."""
+        if not self._panels:
             raise AtaError(f"{path}: there is no frame to draw")
-        record = self._analyses[0].record
-        last = self._analyses[-1].record
-        duration = 1e3 * (last.sample_start + last.sample_count) / record.samp_rate
-        level = 10 * np.log10(np.array([row for _, row in self._rows]) + 1e-30)
-        level -= np.percentile(level, 10)
-        low = (record.center_freq - record.samp_rate / 2) / 1e6
-        high = (record.center_freq + record.samp_rate / 2) / 1e6
-        figure, axes = plt.subplots(figsize=(11, 6), layout="constrained")
-        image = axes.imshow(
-            level, aspect="auto", extent=(low, high, duration, 0), cmap="viridis", vmin=-3,
-            vmax=max(15.0, float(np.percentile(level, 99.5))), interpolation="nearest",
-        )  # fmt: skip
-        figure.colorbar(image, label="dB over the floor", pad=0.01)
-        named = set()
-        for analysis in self._analyses:
-            self._draw(axes, analysis, named)
-        axes.set(xlabel="MHz", ylabel="ms", title=self._title, xlim=(low, high), ylim=(duration, 0))
+        panels = sorted(self._panels.values(), key=lambda p: p.center_freq)
+        for panel in panels:
+            for stretch in panel.stretches:
+                stretch.settle()
+        figure, all_axes = plt.subplots(
+            1, len(panels), figsize=(6 + 5 * len(panels), 6), sharey=True, squeeze=False, layout="constrained"
+        )
+        axes = list(all_axes[0])
+        levels = [_levels(panel) for panel in panels]
+        loud = max(LOUD_DB, *(float(np.percentile(level, 99.5)) for level in np.concatenate(levels, dtype=object)))
+        for panel, level, ax in zip(panels, levels, axes, strict=True):
+            image = _draw_panel(ax, panel, level, loud)
+        figure.colorbar(image, ax=axes, label="dB over the floor", pad=0.01)
+        duration = max(_ms(panel, panel.stretches[-1].end) for panel in panels)
+        axes[0].set(ylabel="ms", ylim=(duration, 0))
+        more = f" (and {len(self._left_out)} more tunings)" if self._left_out else ""
+        figure.suptitle(self._title + more, fontsize=12)
         try:
-            figure.savefig(path, dpi=110)
+            figure.savefig(path, dpi=110, format="png")
         except OSError as failure:
             raise AtaError(f"{path} cannot be written: {failure.strerror}") from failure
         finally:
             plt.close(figure)
 
-    def _draw(self, axes: plt.Axes, analysis: Analysis, named: set) -> None:
-        record = analysis.record
-        top = 1e3 * record.sample_start / record.samp_rate
-        height = 1e3 * record.sample_count / record.samp_rate
-        for band in record.bands:
-            colour = COLOURS.get(band.label, "white")
-            left, width = band.freq_lower_edge / 1e6, (band.freq_upper_edge - band.freq_lower_edge) / 1e6
-            axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=colour, linewidth=1.6))
-            place = (band.label, round(left + width / 2))
-            if place in named or (band.label == "other" and width * 40e6 < record.samp_rate):
-                continue
-            named.add(place)
-            text = f"{band.label}  {left + width / 2:.2f} MHz\n{width:.2f} MHz wide, {band.confidence:.0%}"
-            axes.text(
-                left + width / 2, top + 0.06 * height, text, color="black", fontsize=8, ha="center", va="top",
-                bbox={"facecolor": colour, "edgecolor": "none", "alpha": 0.9, "pad": 2}, clip_on=True,
-            )  # fmt: skip
+
+def _levels(panel: _Panel) -> list[np.ndarray]:
+    """Each stretch's rows in dB over the panel's floor, its 10th percentile."""
+    levels = [10 * np.log10(np.array(s.rows) + 1e-30) for s in panel.stretches]
+    floor = np.percentile(np.concatenate(levels), 10)
+    return [level - floor for level in levels]
+
+
+def _ms(panel: _Panel, samples: int) -> float:
+    return 1e3 * samples / panel.samp_rate
+
+
+def _draw_panel(axes: plt.Axes, panel: _Panel, levels: list[np.ndarray], loud: float) -> mpl.image.AxesImage:
+    column = panel.samp_rate / panel.columns  # DC is the middle of column F / 2, so the picture begins half a one lower
+    low = (panel.center_freq - (panel.columns + 1) / 2 * column) / 1e6
+    high = low + panel.samp_rate / 1e6
+    for stretch, level in zip(panel.stretches, levels, strict=True):
+        image = axes.imshow(
+            level, aspect="auto", extent=(low, high, _ms(panel, stretch.end), _ms(panel, stretch.start)),
+            cmap="viridis", vmin=QUIET_DB, vmax=loud, interpolation="nearest",
+        )  # fmt: skip
+    for run in panel.bands.runs():
+        _outline(axes, panel, run)
+    _name_bands(axes, panel, high - low)
+    axes.set(xlabel="MHz", xlim=(low, high))
+    return image
+
+
+def _outline(axes: plt.Axes, panel: _Panel, run: BandRun) -> None:
+    left, top = run.freq_lower_edge / 1e6, _ms(panel, run.start)
+    size = run.freq_upper_edge / 1e6 - left, _ms(panel, run.end) - top
+    for colour, width in (("black", 3.2), (COLOURS.get(run.label, "white"), 1.6)):  # readable on every colour
+        axes.add_patch(Rectangle((left, top), *size, fill=False, edgecolor=colour, linewidth=width))
+
+
+def _name_bands(axes: plt.Axes, panel: _Panel, span: float) -> None:
+    """One name per band that stays or comes back: the longest run of each place; neighbours stand on other heights."""
+    named: list[tuple[str, float, int]] = []
+    for run in sorted(panel.bands.runs(), key=lambda r: r.start - r.end):
+        width = (run.freq_upper_edge - run.freq_lower_edge) / 1e6
+        centre = (run.freq_upper_edge + run.freq_lower_edge) / 2e6
+        again = any(label == run.label and abs(c - centre) < max(width / 2, span / 40) for label, c, _ in named)
+        if again or (run.label == "other" and width < span / 40):
+            continue
+        taken = {level for _, c, level in named if abs(c - centre) < span / 6}
+        level = next((i for i in range(8) if i not in taken), 0)
+        named.append((run.label, centre, level))
+        axes.annotate(
+            f"{run.label}  {centre:.2f} MHz\n{width:.2f} MHz wide, {run.confidence:.0%}",
+            (min(max(centre, axes.get_xlim()[0]), axes.get_xlim()[1]), 0.97 - 0.085 * level),
+            xycoords=("data", "axes fraction"), fontsize=8, color="black", ha="center", va="top",
+            bbox={"facecolor": COLOURS.get(run.label, "white"), "edgecolor": "black", "linewidth": 0.6, "pad": 2},
+        )  # fmt: skip

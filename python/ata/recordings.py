@@ -40,25 +40,41 @@ class Capture:
 
 
 class Recording:
-    """An open recording. Attributes: path (of the samples), samp_rate (Hz), datatype, captures, samples (count)."""
+    """An open recording, read with plain reads: a mapped file would count as the process's memory.
 
-    def __init__(self, path: Path, datatype: str, samp_rate: float, captures: list[dict], skip: int = 0) -> None:
-        self.path, self.samp_rate, self.datatype = path, samp_rate, datatype
-        self._kind, dtype = _dtype(path, datatype)
+    Attributes: path (of the samples), samp_rate (Hz), datatype, captures, samples (count), offset (the index that
+    SigMF gives the file's first sample; all indices here count from 0), files (everything that belongs to it).
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        datatype: str,
+        samp_rate: float,
+        captures: list[dict],
+        meta_path: Path | None = None,
+        skip: int = 0,
+        trailing: int = 0,
+        offset: int = 0,
+    ) -> None:
+        self.path, self.samp_rate, self.datatype, self.offset = path, samp_rate, datatype, offset
+        self.files = (path,) if meta_path is None else (path, meta_path)
+        self._kind, self._dtype = _dtype(path, datatype)
+        self._skip = skip
         if not (math.isfinite(samp_rate) and samp_rate > 0):
             raise AtaError(f"{path}: a sample rate of {samp_rate:g} Hz makes no sense")
         try:
-            size = path.stat().st_size - skip
+            with path.open("rb"):
+                size = path.stat().st_size - skip - trailing
         except OSError as failure:
             raise AtaError(f"{path} cannot be read: {failure.strerror}") from failure
-        sample = 2 * dtype.itemsize
+        sample = 2 * self._dtype.itemsize
         if size < sample:
             raise AtaError(f"{path} holds no samples")
         if size % sample:
             raise AtaError(f"{path} is cut short: {size} bytes are no whole number of {datatype} samples")
         self.samples = size // sample
-        self._raw = np.memmap(path, dtype, "r", skip, (self.samples, 2))
-        self.captures = _captures(path, captures, self.samples)
+        self.captures = _captures(path, captures, self.samples, offset)
 
     @property
     def center_freq(self) -> float:
@@ -66,13 +82,25 @@ class Recording:
         return self.captures[0].center_freq
 
     def read(self, start: int, count: int) -> np.ndarray:
-        """-> complex64 [count], integers scaled to full scale 1."""
-        raw = self._raw[start : start + count]
-        pairs = np.ascontiguousarray(raw, dtype=np.float32)
+        """-> complex64 [count] from sample `start` on, integers scaled to full scale 1.
+
+        AtaError where the file has become shorter since it was opened, or cannot be read any more.
+        """
+        at = self._skip + 2 * start * self._dtype.itemsize
+        try:
+            raw = np.fromfile(self.path, self._dtype, 2 * count, offset=at)
+        except OSError as failure:
+            raise AtaError(f"{self.path} cannot be read: {failure.strerror}") from failure
+        if len(raw) < 2 * count:
+            raise AtaError(f"{self.path} became shorter while it was read")
+        with np.errstate(over="ignore"):  # a float64 that no float32 holds is infinite, which the kernel counts as zero
+            parts = raw.astype(np.float32, copy=False)
         if self._kind in SCALES:
-            offset, scale = SCALES[self._kind]
-            pairs = (pairs - np.float32(offset)) / np.float32(scale)
-        return pairs.view(np.complex64)[:, 0]
+            middle, full = SCALES[self._kind]
+            if middle:
+                parts -= np.float32(middle)
+            parts *= np.float32(1 / full)
+        return parts.view(np.complex64)
 
 
 def open_recording(
@@ -89,6 +117,10 @@ def open_recording(
         return _open_sigmf(path.with_name(path.name + ".sigmf-meta"))
     if not path.exists():
         raise AtaError(f"there is no recording {path}")
+    if path.is_dir():
+        raise AtaError(f"{path} is a folder; name one recording in it")
+    if path.suffix == ".sigmf":
+        raise AtaError(f"{path} is a SigMF archive; unpack it first: tar xf {path.name}")
     if not rate or not datatype:
         raise AtaError(f"{path} is raw IQ: give its sample rate and data type (--rate 2.4e6 --format cu8)")
     return Recording(path, datatype, float(rate), [{"core:sample_start": 0, "core:frequency": float(freq or 0)}])
@@ -106,15 +138,20 @@ def _open_sigmf(meta_path: Path) -> Recording:
         datatype, rate = str(head["core:datatype"]), float(head["core:sample_rate"])
         channels = int(head.get("core:num_channels", 1))
         data = head.get("core:dataset")
-        skip = int(captures[0].get("core:header_bytes", 0)) if captures else 0
+        headers = [int(c.get("core:header_bytes", 0)) for c in captures] or [0]
+        trailing, offset = int(head.get("core:trailing_bytes", 0)), int(head.get("core:offset", 0))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as failure:
         raise AtaError(f"{meta_path} is no SigMF recording: {failure!r} is missing or wrong") from failure
     if channels != 1:
         raise AtaError(f"{meta_path} holds {channels} channels; only recordings of one are read")
+    if min(headers) < 0 or trailing < 0 or offset < 0:
+        raise AtaError(f"{meta_path} has a negative offset, header or trailer")
+    if any(headers[1:]):
+        raise AtaError(f"{meta_path} has headers between its captures; only one at the file's start is read")
     data_path = meta_path.parent / data if data else meta_path.with_suffix(".sigmf-data")
     if not data_path.exists():
         raise AtaError(f"{meta_path} has no samples beside it: {data_path.name} is missing")
-    return Recording(data_path, datatype, rate, captures or [{}], max(0, skip))
+    return Recording(data_path, datatype, rate, captures or [{}], meta_path, headers[0], trailing, offset)
 
 
 def _dtype(path: Path, datatype: str) -> tuple[str, np.dtype]:
@@ -125,13 +162,15 @@ def _dtype(path: Path, datatype: str) -> tuple[str, np.dtype]:
     return match[1], np.dtype(order + TYPES[match[1]])
 
 
-def _captures(path: Path, entries: list[dict], samples: int) -> list[Capture]:
+def _captures(path: Path, entries: list[dict], samples: int, offset: int) -> list[Capture]:
     try:
         starts = [int(e.get("core:sample_start", 0)) for e in entries]
         freqs = [float(e.get("core:frequency", 0.0)) for e in entries]
         began = [_datetime(e.get("core:datetime")) for e in entries]
     except (TypeError, ValueError, AttributeError) as failure:
         raise AtaError(f"the captures of {path} do not fit: {failure}") from failure
+    if starts[0] == offset:  # SigMF counts from core:offset; some writers count from the file's start all the same
+        starts = [s - offset for s in starts]
     if starts[0] != 0 or any(b <= a for a, b in pairwise(starts)) or starts[-1] >= samples:
         raise AtaError(f"the captures of {path} start at {starts}, which does not fit its {samples} samples")
     if not all(math.isfinite(f) for f in freqs):

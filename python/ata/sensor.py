@@ -56,7 +56,7 @@ class Sensor:
         frame_ms: float | None = None,
     ) -> None:
         self.model = read_model(model)
-        self.frame_ms = float(frame_ms or self.model.default_frame_ms)
+        self.frame_ms = float(self.model.default_frame_ms if frame_ms is None else frame_ms)
         self.samp_rate, self.center_freq = float(samp_rate), float(center_freq)
         self._warned = False
         self.check_rate(samp_rate)
@@ -105,15 +105,20 @@ class Sensor:
 def replay(sensor: Sensor, recording: Recording) -> Iterator[Analysis]:
     """Every sample of a recording, frame by frame; each part between retunes ends with a frame moved back to its end.
 
-    A part shorter than a frame is one frame of its own length. AtaError where that is below 1024 samples.
+    A part shorter than a frame is one frame of its own length; parts below 1024 samples are left out with a warning.
+    AtaError where nothing else is there.
     """
+    if all(capture.count < SHORTEST_FRAME for capture in recording.captures):
+        longest = max(capture.count for capture in recording.captures)
+        raise AtaError(f"{recording.path} has only {longest} samples at one frequency; a frame needs {SHORTEST_FRAME}")
     index = 0
     for capture in recording.captures:
         if capture.count < SHORTEST_FRAME:
-            raise AtaError(
-                f"{recording.path} has only {capture.count} samples from sample {capture.start} on; "
-                f"a frame needs {SHORTEST_FRAME}"
-            )
+            log.warning(
+                "%d samples at %.6f MHz from sample %d on are too few for a frame and are left out",
+                capture.count, capture.center_freq / 1e6, capture.start,
+            )  # fmt: skip
+            continue
         length = min(frame_samples(recording.samp_rate, sensor.frame_ms), capture.count)
         starts = list(range(0, capture.count - length + 1, length))
         if starts[-1] + length < capture.count:

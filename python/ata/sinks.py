@@ -6,34 +6,52 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from .errors import AtaError
-from .records import Band, Record
+from .recordings import open_recording
+from .records import Band, Record, utc
 
+DESCRIPTION = "5G NR and LTE bands detected by gr-ata"
 VERSION = "0.1.0"
 SAME_COLUMNS = 2  # edges that move by no more are the same band's
 COLUMNS = 256
+STANDARDS = {"LTE": "3gpp_lte", "NR": "3gpp_nr"}
 
 
-def _open(path: str | Path) -> TextIO:
+@contextmanager
+def _writing(path: object) -> Iterable[None]:
     try:
-        return Path(path).open("w", encoding="utf-8")
+        yield
+    except BrokenPipeError:  # whoever read the records has seen enough, which is no fault
+        raise
     except OSError as failure:
         raise AtaError(f"{path} cannot be written: {failure.strerror}") from failure
 
 
+def _open(path: str | Path) -> TextIO:
+    with _writing(path):
+        return Path(path).open("w", encoding="utf-8")
+
+
 class JsonLines:
-    """One record a line, each flushed at once: a run that is killed leaves every finished frame readable."""
+    """One record a line, each flushed at once: a run that is killed leaves every finished frame readable.
+
+    Args: path: of the file, or an open text file. AtaError where it cannot be written.
+    """
 
     def __init__(self, path: str | Path | TextIO) -> None:
+        self._path = path if isinstance(path, str | Path) else "the output"
         self._file = _open(path) if isinstance(path, str | Path) else path
 
     def write(self, record: Record) -> None:
-        self._file.write(record.to_json() + "\n")
-        self._file.flush()
+        with _writing(self._path):
+            self._file.write(record.to_json() + "\n")
+            self._file.flush()
 
     def flush(self) -> None:
         """Nothing is ever held back."""
@@ -43,99 +61,167 @@ class JsonLines:
 
 
 @dataclass
-class _Run:
-    """A band over consecutive frames."""
+class BandRun:
+    """A band over consecutive frames: samples [start, end), edges (Hz) and confidence as means over the frames."""
 
-    band: Band
-    samp_rate: float
+    label: str
+    freq_lower_edge: float
+    freq_upper_edge: float
+    confidence: float
     start: int
     end: int
-    confidence: list[float] = field(default_factory=list)
+    frames: int = 1
 
-    def continues(self, band: Band, record: Record) -> bool:
-        near = SAME_COLUMNS * record.samp_rate / COLUMNS
-        return (
-            band.label == self.band.label
-            and record.samp_rate == self.samp_rate
-            and record.sample_start <= self.end
-            and abs(band.freq_lower_edge - self.band.freq_lower_edge) <= near
-            and abs(band.freq_upper_edge - self.band.freq_upper_edge) <= near
-        )
+    def extend(self, band: Band, end: int) -> None:
+        self.frames += 1
+        for name in ("freq_lower_edge", "freq_upper_edge", "confidence"):
+            mean = getattr(self, name)
+            setattr(self, name, mean + (getattr(band, name) - mean) / self.frames)
+        self.end = end
+
+
+class BandRuns:
+    """Joins the bands of consecutive frames: same label, and edges within two columns of the run's own."""
+
+    def __init__(self, columns: int = COLUMNS) -> None:
+        self._columns = columns
+        self._open: list[BandRun] = []
+        self._done: list[BandRun] = []
+
+    def add(self, record: Record) -> None:
+        near = SAME_COLUMNS * record.samp_rate / self._columns
+        before, self._open = self._open, []
+        end = record.sample_start + record.sample_count
+        for band in record.bands:
+            run = next((r for r in before if record.sample_start <= r.end and _same(r, band, near)), None)
+            if run is None:
+                run = BandRun(
+                    band.label, band.freq_lower_edge, band.freq_upper_edge, band.confidence, record.sample_start, end
+                )
+            else:
+                before.remove(run)
+                run.extend(band, end)
+            self._open.append(run)
+        self._done += before
+
+    def runs(self) -> list[BandRun]:
+        """All of them, those that still go on too, sorted by start."""
+        return sorted(self._done + self._open, key=lambda r: (r.start, r.freq_lower_edge))
+
+
+def _same(run: BandRun, band: Band, near: float) -> bool:
+    return (
+        band.label == run.label
+        and abs(band.freq_lower_edge - run.freq_lower_edge) <= near
+        and abs(band.freq_upper_edge - run.freq_upper_edge) <= near
+    )
+
+
+def _ours(path: Path) -> bool:
+    """Whether a path is free, empty or holds annotations of an earlier run."""
+    with _writing(path):
+        if not path.is_file() or not path.stat().st_size:
+            return True
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))["global"]["core:description"] == DESCRIPTION
+        except (KeyError, TypeError, ValueError):
+            return False
+
+
+def _capture(start: int, center_freq: float, time: str | None) -> dict:
+    entry = {"core:sample_start": start, "core:frequency": center_freq}
+    return {**entry, "core:datetime": time} if time else entry
 
 
 class SigmfAnnotations:
     """A .sigmf-meta file with one annotation per band and run of consecutive frames in which it stays.
 
-    Args: path: of the file, written by `flush` and `close`. dataset: path of the samples that it speaks of, named
-    relative to it.
-    datatype: their SigMF type.
+    Args:
+        path: of the file, written by `flush` and `close`.
+        dataset: path of the samples that it speaks of, named relative to it.
+        datatype: their SigMF type where they have no SigMF metadata of their own.
+        columns: F of the model, which says how far an edge may wander.
+
+    AtaError where the file cannot be written, or is somebody's metadata already: a recording's own, most likely.
     """
 
-    def __init__(self, path: str | Path, dataset: str | Path | None = None, datatype: str = "cf32_le") -> None:
-        self._path, self._datatype = Path(path), datatype
-        self._dataset = os.path.relpath(dataset, self._path.parent) if dataset else None
-        self._open: list[_Run] = []
-        self._done: list[_Run] = []
+    def __init__(
+        self,
+        path: str | Path,
+        dataset: str | Path | None = None,
+        datatype: str = "cf32_le",
+        columns: int = COLUMNS,
+    ) -> None:
+        self._path = Path(path)
+        if not _ours(self._path):
+            raise AtaError(f"{path} is there already, and gr-ata did not write it; name another file")
+        self._head: dict = {"core:datatype": datatype}
+        self._offset = 0
         self._captures: list[dict] = []
+        if dataset:
+            self._describe(Path(dataset))
+        self._captures_known = bool(self._captures)
+        self._runs = BandRuns(columns)
         self._generator, self._rate = "gr-ata", 0.0
-        _open(path).close()  # what cannot be written is said before the work, not after it
+        with _writing(path), self._path.open("a"):
+            pass  # what cannot be written is said before the work, not after it
+
+    def _describe(self, dataset: Path) -> None:
+        sigmf = dataset.suffix in (".sigmf-data", ".sigmf-meta")
+        if sigmf and dataset.with_suffix(".sigmf-meta").exists():
+            recording = open_recording(dataset)
+            dataset, self._offset = recording.path, recording.offset
+            self._head["core:datatype"] = recording.datatype
+            for c in recording.captures:
+                began = c.time(0, recording.samp_rate)
+                self._captures.append(_capture(self._offset + c.start, c.center_freq, utc(*began) if began else None))
+        self._head["core:dataset"] = os.path.relpath(dataset, self._path.parent)
 
     def write(self, record: Record) -> None:
         self._generator, self._rate = f"gr-ata {VERSION}, {record.model}", record.samp_rate
+        self._runs.add(record)
+        if self._captures_known:
+            return
         if not self._captures or self._captures[-1]["core:frequency"] != record.center_freq:
             start = record.sample_start if self._captures else 0
-            self._captures.append({"core:sample_start": start, "core:frequency": record.center_freq})
-            if record.time and start == record.sample_start:
-                self._captures[-1]["core:datetime"] = record.time
-        still = []
-        for band in record.bands:
-            run = next((r for r in self._open if r.continues(band, record)), None)
-            if run is None:
-                run = _Run(band, record.samp_rate, record.sample_start, record.sample_start)
-            else:
-                self._open.remove(run)
-            run.end = record.sample_start + record.sample_count
-            run.confidence.append(band.confidence)
-            still.append(run)
-        self._done += self._open
-        self._open = still
+            time = record.time if start == record.sample_start else None
+            self._captures.append(_capture(start, record.center_freq, time))
 
     def flush(self) -> None:
         """Writes the whole file anew."""
-        runs = sorted(self._done + self._open, key=lambda r: (r.start, r.band.freq_lower_edge))
         head = {
-            "core:datatype": self._datatype,
+            **self._head,
             "core:sample_rate": self._rate,
             "core:version": "1.0.0",
-            "core:description": "5G NR and LTE bands detected by gr-ata",
+            "core:description": DESCRIPTION,
             "core:extensions": [
                 {"name": "ata", "version": "1.0.0", "optional": True},
                 {"name": "signal", "version": "1.0.0", "optional": True},
             ],
         }
-        if self._dataset:
-            head["core:dataset"] = self._dataset
+        if self._offset:
+            head["core:offset"] = self._offset
         meta = {
             "global": head,
             "captures": self._captures or [{"core:sample_start": 0}],
-            "annotations": [self._annotation(r) for r in runs],
+            "annotations": [self._annotation(run) for run in self._runs.runs()],
         }
-        self._path.write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        with _writing(self._path):
+            self._path.write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
     def close(self) -> None:
         self.flush()
 
-    def _annotation(self, run: _Run) -> dict:
-        band = run.band
+    def _annotation(self, run: BandRun) -> dict:
         note = {
-            "core:sample_start": run.start,
+            "core:sample_start": self._offset + run.start,
             "core:sample_count": run.end - run.start,
-            "core:freq_lower_edge": band.freq_lower_edge,
-            "core:freq_upper_edge": band.freq_upper_edge,
-            "core:label": band.label,
+            "core:freq_lower_edge": run.freq_lower_edge,
+            "core:freq_upper_edge": run.freq_upper_edge,
+            "core:label": run.label,
             "core:generator": self._generator,
-            "ata:confidence": round(sum(run.confidence) / len(run.confidence), 4),
+            "ata:confidence": round(run.confidence, 4),
         }
-        if band.label in ("LTE", "NR"):
-            note["signal:detail"] = {"type": "digital", "standard": {"LTE": "3gpp_lte", "NR": "3gpp_nr"}[band.label]}
+        if run.label in STANDARDS:
+            note["signal:detail"] = {"type": "digital", "standard": STANDARDS[run.label]}
         return note
