@@ -88,22 +88,33 @@ def modulate(grid: Grid, rate: float, count: int) -> torch.Tensor:
     if grid.subcarriers > nfft:
         raise ValueError(f"{grid.subcarriers} subcarriers do not fit into {nfft}")
     device = grid.re.device
-    if not len(grid.start):
+    symbols = grid.re.shape[0]
+    if not symbols:
         return torch.zeros(count, dtype=torch.complex64, device=device)
-    spectrum = torch.zeros(grid.re.shape[0], nfft, dtype=torch.complex64, device=device)
-    bins = (torch.arange(grid.subcarriers, device=device) + shift) % nfft
-    spectrum[:, bins] = grid.re * (grid.scs**0.5)
-    useful = torch.fft.ifft(spectrum, norm="forward")
-    start = torch.round(grid.start * rate).long().to(device)
-    cp = torch.round(grid.cp * rate).long().to(device)
-    n = torch.arange(count, device=device)
-    symbol = torch.searchsorted(start, n, right=True) - 1
-    held = symbol.clamp(min=0)
-    inside = n - start[held]
-    sample = useful.reshape(-1)[held * nfft + (inside - cp[held]) % nfft]
-    sample = torch.where((symbol >= 0) & (inside < cp[held] + nfft), sample, torch.zeros_like(sample))
+    spectrum = torch.zeros(symbols, nfft, dtype=torch.complex64, device=device)
+    lowest = shift % nfft
+    below = min(grid.subcarriers, nfft - lowest)
+    spectrum[:, lowest : lowest + below] = grid.re[:, :below]
+    spectrum[:, : grid.subcarriers - below] = grid.re[:, below:]
+    useful = torch.fft.ifft(spectrum, norm="forward").mul_(grid.scs**0.5)
+    # every symbol is three pieces of the output: its prefix, its useful part, silence until the next begins
+    start = torch.round(grid.start * rate).long()
+    middle = start + torch.round(grid.cp * rate).long()
+    until = torch.cat([start[1:], start.new_tensor([count])])[:, None]
+    edges = torch.minimum(torch.stack([start, middle, middle + nfft], 1), until).clamp(0, count).flatten()
+    lengths = torch.diff(edges, append=edges.new_tensor([count])).to(device)
+    n = torch.arange(int(edges[0]), count, device=device)
+    # sample n of the output is sample n + offset of all useful parts in a row
+    offset = torch.arange(symbols) * nfft - middle
+    offset = torch.stack([offset + nfft, offset, offset], 1).flatten().to(device)
+    place = torch.repeat_interleave(offset, lengths).add_(n).clamp_(max=useful.numel() - 1)
+    sample = useful.flatten().index_select(0, place)
+    if bool(lengths[2::3].any()):
+        on = torch.tensor([1.0, 1.0, 0.0], device=device).repeat(symbols)
+        sample *= torch.repeat_interleave(on, lengths)
     fraction = first - shift
     if fraction:  # an uplink grid stands half a subcarrier off, its phase reset at each useful part (TS 36.211 5.6)
-        turn = 2 * torch.pi * fraction * ((inside - cp[held]).double() / nfft)
-        sample = sample * torch.polar(torch.ones_like(turn), turn).to(torch.complex64)
-    return sample
+        into = n - torch.repeat_interleave(middle.to(device).repeat_interleave(3), lengths)
+        turn = (2 * torch.pi * fraction / nfft) * into.float()
+        sample *= torch.polar(torch.ones_like(turn), turn)
+    return torch.nn.functional.pad(sample, (count - len(n), 0))
