@@ -10,14 +10,35 @@ segmenter's training equals `none`); `figure` (the paper's hourglass on softmax 
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import distributed, nn
 from torch.nn import functional
 
 from training.discriminator import Hourglass, Patch
 from training.errors import DataError
 
 VARIANTS = ("none", "released", "figure", "patch", "conditional")
+SURE = 0.9  # least probability that truth gives the right class
 COLLAPSED = 0.05  # mean loss of D below which it has won on statistics and teaches S nothing
+
+
+def as_soft(real: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+    """One-hot truth with the doubts of S, both [N, C, T, F], as Luc et al. 2016 do.
+
+    The right class has what S gives it, at least `SURE`; the others share the rest as S has it. D then cannot tell
+    truth by its being all zeros and ones, and has to look at the shapes.
+    """
+    right = (real * output).sum(1, keepdim=True)
+    lifted = right.clamp(min=SURE)
+    return torch.where(real > 0, lifted, output * (1 - lifted) / (1 - right).clamp(min=1e-6))
+
+
+def share_gradients(net: nn.Module) -> None:
+    """Averages the gradients over the processes that train together, where there are several."""
+    if not distributed.is_initialized():
+        return
+    for parameter in net.parameters():
+        distributed.all_reduce(parameter.grad)
+        parameter.grad /= distributed.get_world_size()
 
 
 class Adversary:
@@ -53,8 +74,11 @@ class Adversary:
         """One step of D on S's detached output and the truth, uint8 [N, T, F]; `health` follows its loss."""
         if self.net is None:
             return
+        output = self._output(logits.detach())
         real = functional.one_hot(truth.long(), self.classes).permute(0, 3, 1, 2).float()
-        fake_judged = self.net(self._maps(self._output(logits.detach()), image))
+        if self.variant in ("patch", "conditional"):
+            real = as_soft(real, output)
+        fake_judged = self.net(self._maps(output, image))
         real_judged = self.net(self._maps(real, image))
         loss = 0.5 * (
             functional.binary_cross_entropy_with_logits(fake_judged, torch.zeros_like(fake_judged))
@@ -62,6 +86,7 @@ class Adversary:
         )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        share_gradients(self.net)
         self.optimizer.step()
         self.health = 0.98 * self.health + 0.02 * float(loss.detach())
 

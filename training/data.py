@@ -4,59 +4,153 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import signal
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 import torch
-from torch.utils.data import Dataset, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from training.errors import DataError
 from training.fastpath import fast_power
 from training.scene_draw import draw_scene
+from training.scene_images import CLASSES, COLUMNS, ROWS, ImageSet, open_images
 from training.scene_iq import scene_iq
 from training.scene_model import Scene, mask_columns
-from training.spectrogram import normalise, pixel_power
+from training.spectrogram import mathworks_image, normalise, pixel_power
 
-ROWS = COLUMNS = 256
-CLASSES = ("noise", "LTE", "NR", "other")
+Example = tuple[torch.Tensor, torch.Tensor]
+FRONT_ENDS = ("ata", "mathworks")
 VALIDATION_SEEDS = 1 << 40  # validation scenes count from here, far from any training seed
 TEST_SEEDS = 1 << 41
+CACHE = Path(__file__).resolve().parent.parent / "data"
 
 
-def example(scene: Scene, use_iq: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """A scene's image and columns, from samples with every fault, or from the fast path."""
+class Source(Protocol):
+    """Examples by number: the same number is always the same example."""
+
+    def __getitem__(self, index: int) -> Example: ...
+
+
+def example(scene: Scene, use_iq: bool, front_end: str = "ata") -> Example:
+    """A scene's image and columns, from samples with every fault, or from the fast path.
+
+    front_end: `ata` as the block sees it (DESIGN contract 2), or `mathworks`, which needs samples.
+    """
+    columns = torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES))
+    if front_end == "mathworks":
+        return mathworks_image(scene_iq(scene)[None], COLUMNS)[0], columns
     power = pixel_power(scene_iq(scene)[None], ROWS, COLUMNS) if use_iq else fast_power(scene, ROWS, COLUMNS)[None]
-    return normalise(power), torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES))
+    return normalise(power), columns
 
 
-class Scenes(IterableDataset):
-    """Endless scenes of a preset, drawn on the fly; example i of a run is always the same scene.
+@dataclass(frozen=True)
+class Drawn:
+    """Endless scenes of a preset. first: seed of example 0. iq_share: how many are made as samples, spread evenly."""
 
-    Args: preset: of `scene_draw`. seed: of the run. iq_share: how many are made as samples. start: first example.
+    preset: str
+    first: int
+    iq_share: float = 0.05
+    front_end: str = "ata"
+    fixed: dict = field(default_factory=dict)
+
+    def __getitem__(self, index: int) -> Example:
+        use_iq = int((index + 1) * self.iq_share) > int(index * self.iq_share)
+        return example(draw_scene(self.preset, self.first + index, **self.fixed), use_iq, self.front_end)
+
+
+class Stored:
+    """A folder written by `scene.py --images`, shuffled anew each time round; its last frames are held out."""
+
+    def __init__(self, folder: Path, held_out: int, seed: int) -> None:
+        self.folder, self.seed = folder, seed
+        info = open_images(folder).info
+        if (info["rows"], info["columns"], tuple(info["classes"])) != (ROWS, COLUMNS, CLASSES):
+            raise DataError(f"{folder} holds {info['rows']} x {info['columns']} frames of {info['classes']}")
+        self.last = info["done"] - held_out
+        if self.last < 1:
+            raise DataError(f"{folder} holds {info['done']} frames, too few to hold {held_out} out for validation")
+        self.opened: ImageSet | None = None  # in the process that reads
+        self.order: tuple[int, torch.Tensor] = (-1, torch.empty(0))
+
+    def __getitem__(self, index: int) -> Example:
+        turn, place = divmod(index, self.last)
+        if self.order[0] != turn:
+            self.order = turn, torch.randperm(self.last, generator=torch.Generator().manual_seed(self.seed * 7919 + turn))
+        return self.frame(int(self.order[1][place]))
+
+    def frame(self, index: int) -> Example:
+        if self.opened is None:
+            self.opened = open_images(self.folder)
+        level = torch.from_numpy(self.opened.level[index].astype("float32"))
+        return normalise(10 ** (level / 10)[None]), torch.from_numpy(self.opened.mask[index].copy())
+
+
+class Batches(IterableDataset):
+    """Endless batches (images [B, 1, T, F], columns [B, F]); which examples are in batch n depends on nothing but n.
+
+    Args: batch: examples in each. start: number of the first. rank, ranks: this process among those that train.
     """
 
-    def __init__(self, preset: str, seed: int, iq_share: float = 0.1, start: int = 0) -> None:
-        self.preset, self.seed, self.iq_share, self.start = preset, seed, iq_share, start
+    def __init__(self, source: Source, batch: int, start: int = 0, rank: int = 0, ranks: int = 1) -> None:
+        self.source, self.batch, self.start, self.rank, self.ranks = source, batch, start, rank, ranks
 
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        torch.set_num_threads(1)
+    def __iter__(self) -> Iterator[Example]:
         worker = get_worker_info()
-        index, step = (self.start, 1) if worker is None else (self.start + worker.id, worker.num_workers)
-        period = round(1 / self.iq_share) if self.iq_share else 0
+        number, step = (self.start, 1) if worker is None else (self.start + worker.id, worker.num_workers)
         while True:
-            scene = draw_scene(self.preset, (self.seed << 32) + index)
-            yield example(scene, bool(period) and (index // step) % period == 0)
-            index += step
+            first = (number * self.ranks + self.rank) * self.batch
+            images, columns = zip(*(self.source[first + i] for i in range(self.batch)), strict=True)
+            yield torch.stack(images), torch.stack(columns)
+            number += step
+
+    def loader(self, workers: int) -> Iterator[Example]:
+        """The same from worker processes, in order."""
+        return iter(DataLoader(self, None, num_workers=workers, worker_init_fn=_quiet if workers else None,
+                               prefetch_factor=2 if workers else None))  # fmt: skip
 
 
-class FixedScenes(Dataset):
-    """The first `count` scenes from `first_seed` on, always as samples: for validation and tests."""
+def _quiet(_worker: int) -> None:
+    """Leaves Ctrl-C to the process that trains, and cores to the other workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
 
-    def __init__(self, preset: str, count: int, first_seed: int = VALIDATION_SEEDS) -> None:
-        self.preset, self.count, self.first_seed = preset, count, first_seed
 
-    def __len__(self) -> int:
-        return self.count
+def fixed_set(
+    preset: str, count: int, first_seed: int, workers: int = 0, front_end: str = "ata", batch: int = 16, **fixed: object
+) -> list[Example]:
+    """Batches of `count` scenes from `first_seed` on, always as samples: for validation and tests.
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        if not 0 <= index < self.count:
-            raise IndexError(index)
-        return example(draw_scene(self.preset, self.first_seed + index), True)
+    They are kept under data/, under a name that the generator's own source text is part of: another generator never
+    finds what this one made.
+    """
+    text = b"".join(p.read_bytes() for p in sorted(Path(__file__).parent.rglob("*.py")) if _generates(p))
+    asked = f"{preset} {count} {first_seed} {front_end} {sorted(fixed.items())}".encode()
+    path = CACHE / f"{preset}-{count}-{hashlib.sha256(text + asked).hexdigest()[:16]}.pt"
+    if path.exists():
+        kept = torch.load(path, weights_only=True)
+    else:
+        loader = Batches(Drawn(preset, first_seed, 1.0, front_end, fixed), 1).loader(workers)
+        parts = [next(loader) for _ in range(count)]
+        kept = {"images": torch.cat([p[0] for p in parts]).half(), "columns": torch.cat([p[1] for p in parts])}
+        path.parent.mkdir(exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        torch.save(kept, part)
+        part.replace(path)
+    return list(zip(kept["images"].float().split(batch), kept["columns"].split(batch), strict=True))
+
+
+def held_out(stored: Stored, count: int, batch: int = 16) -> list[Example]:
+    """The frames of a folder that training leaves alone, as batches."""
+    images, columns = zip(*(stored.frame(stored.last + i) for i in range(count)), strict=True)
+    return list(zip(torch.stack(images).split(batch), torch.stack(columns).split(batch), strict=True))
+
+
+def _generates(path: Path) -> bool:
+    """Whether a source file has a part in how a scene becomes an image."""
+    begins = ("scene", "fast", "channel", "impairments", "spectrogram")
+    return path.parent.name == "waveforms" or path.name.startswith(begins)

@@ -55,7 +55,10 @@ def export(net: nn.Module, path: Path, name: str, trained: dict, metrics: dict) 
     model = onnx.load(str(path))
     entry = model.metadata_props.add()
     entry.key = "ata"
-    entry.value = json.dumps({**FRONT_END, "name": name, "trained": trained, "metrics": metrics})
+    front_end = FRONT_END
+    if (style := trained.get("front_end", "ata")) != "ata":  # no runtime has it, and each refuses what it does not know
+        front_end = {**FRONT_END, "normalise": {"style": style}}
+    entry.value = json.dumps({**front_end, "name": name, "trained": trained, "metrics": metrics})
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
     check(net, path)
@@ -84,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         state = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
-        net = build(state["segmenter"], len(CLASSES))
+        net = build(state["segmenter"], len(CLASSES), **state.get("options", {}))
         net.load_state_dict(state["average"])
         export(net, args.out, state["name"], state["trained"], state["metrics"])
     except (OSError, KeyError, RuntimeError, DataError) as failure:

@@ -173,10 +173,10 @@ class _Fading:
 
     def __init__(self, emitter: Emitter, frame: Frame):
         self.channel, self.rows = emitter.channel, None
-        if self.channel is None or emitter.waveform.active is None:
+        if self.channel is None:
             return
         self.times = response_times(self.channel, frame.duration)
-        if len(self.times) > 1:
+        if len(self.times) > 1 and emitter.waveform.active is not None:
             self.rows = self._course(emitter, frame)
 
     def mean(self, freqs: torch.Tensor) -> torch.Tensor:

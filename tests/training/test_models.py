@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every segmenter: the shapes, a gradient everywhere, and the model file it becomes."""
+
+import json
+
+import onnx
+import pytest
+import torch
+
+from training.data import CLASSES, COLUMNS, ROWS
+from training.errors import DataError
+from training.export import export
+from training.models import SEGMENTERS, build
+
+NARROW = {"unet": {"width": 4}, "unetpp": {"width": 4}}
+# DESIGN contract 1; what a Conv, a Resize and a mean need beside them is constants and their shapes.
+ALLOWED = {"Conv", "Relu", "Clip", "HardSwish", "Sigmoid", "Add", "Mul", "Concat", "MaxPool", "AveragePool",
+           "GlobalAveragePool", "ReduceMean", "Resize", "Constant"}  # fmt: skip
+
+
+def portable(name: str) -> bool:
+    """Whether a segmenter is made of the contract's operators: ours are, transformers are baselines."""
+    return name in ("ata_net", "unet", "unetpp")
+
+
+@pytest.fixture(params=sorted(SEGMENTERS))
+def name(request) -> str:
+    return request.param
+
+
+def narrow(name: str) -> torch.nn.Module:
+    try:
+        return build(name, len(CLASSES), **NARROW.get(name, {}))
+    except DataError as failure:
+        pytest.skip(str(failure))
+
+
+def test_every_parameter_gets_a_gradient(name):
+    torch.manual_seed(0)
+    net = narrow(name)
+    logits = net(torch.randn(2, 1, ROWS, COLUMNS))
+    assert logits.shape == (2, len(CLASSES), ROWS, COLUMNS)
+    torch.nn.functional.cross_entropy(logits, torch.randint(0, 4, (2, ROWS, COLUMNS))).backward()
+    idle = [n for n, p in net.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    assert not idle
+
+
+def test_export_equals_torch_at_batch_1_and_3(name, tmp_path):
+    """`export` itself compares with ONNX Runtime and raises; here the file is held to the contract."""
+    torch.manual_seed(0)
+    net = narrow(name)
+    net.train()
+    with torch.no_grad():
+        net(2 * torch.randn(4, 1, ROWS, COLUMNS) + 1)  # statistics that are not the trivial ones
+    export(net, tmp_path / "m.onnx", "test-1", {"seed": 0}, {})
+    model = onnx.load(tmp_path / "m.onnx")
+    assert model.ir_version <= 9 and model.opset_import[0].version <= 17
+    (given,), (made,) = model.graph.input, model.graph.output
+    assert (given.name, made.name) == ("spectrogram", "logits")
+    for tensor in (given, made):
+        batch = tensor.type.tensor_type.shape.dim[0]
+        assert batch.dim_param and not batch.dim_value
+    if portable(name):
+        assert {n.op_type for n in model.graph.node} <= ALLOWED
+    (entry,) = model.metadata_props
+    assert entry.key == "ata" and json.loads(entry.value)["classes"] == list(CLASSES)
+
+
+def test_the_shipped_network_is_small():
+    parameters = sum(p.numel() for p in build("ata_net").parameters())
+    assert parameters * 4 < 6e6 / 2
+
+
+def test_unknown_name_is_one_sentence():
+    with pytest.raises(DataError, match="choose one of"):
+        build("resnet9000")

@@ -1,0 +1,183 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training as its user runs it, a few steps long."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from training import data, train
+from training.data import CLASSES, Batches, Drawn, Stored
+from training.errors import DataError
+from training.scene_images import write_images
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SMALL = ["--batch", "2", "--validation", "2", "--workers", "0", "--threads", "1", "--device", "cpu"]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """Validation scenes are kept for the tests alone."""
+    monkeypatch.setattr(data, "CACHE", tmp_path_factory.getbasetemp() / "validation")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("set") / "images"
+    for _ in write_images("wideband", 10, 3, folder):
+        pass
+    return folder
+
+
+def stop_after(steps: int, monkeypatch) -> None:
+    """Ctrl-C while step number `steps` is at work."""
+    plain = train.Trainer.train_step
+
+    def step(self, *batch):
+        if self.step + 1 == steps:
+            signal.raise_signal(signal.SIGINT)
+        return plain(self, *batch)
+
+    monkeypatch.setattr(train.Trainer, "train_step", step)
+
+
+def weights(folder: Path) -> dict:
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    return {**state["net"], **{f"average.{k}": v for k, v in state["average"].items()},
+            **{f"d.{k}": v for k, v in state["adversary"].get("net", {}).items()}}  # fmt: skip
+
+
+def test_by_its_path_to_a_model_that_runs(tmp_path, images):
+    """As a command, on a stored set: the ONNX file gives scores for every pixel."""
+    out = tmp_path / "run"
+    command = [sys.executable, "-W", "ignore", "training/train.py", *SMALL, "--out", out, "--steps", "2", "--data", images]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    assert f"{out}/model.onnx: 2 steps" in made.stdout
+    session = onnxruntime.InferenceSession(out / "model.onnx", providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"spectrogram": np.zeros((1, 1, 256, 256), np.float32)})
+    assert logits.shape == (1, len(CLASSES), 256, 256) and np.isfinite(logits).all()
+    assert list(out.glob("events.out.tfevents.*"))
+
+
+@pytest.mark.parametrize("variant", ["none", "conditional"])
+def test_stopped_and_resumed_equals_never_stopped(tmp_path, images, monkeypatch, variant):
+    asked = [*SMALL, "--steps", "5", "--variant", variant, "--data", str(images)]
+    assert train.main([*asked, "--out", str(tmp_path / "whole")]) == 0
+    with monkeypatch.context() as patch:
+        stop_after(3, patch)
+        assert train.main([*asked, "--out", str(tmp_path / "parts")]) == 0
+    assert torch.load(tmp_path / "parts/checkpoint.pt", weights_only=True)["step"] == 3
+    assert train.main([*asked, "--out", str(tmp_path / "parts"), "--resume"]) == 0
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_ctrl_c_leaves_a_model_file(tmp_path, images, monkeypatch):
+    stop_after(1, monkeypatch)
+    before = signal.getsignal(signal.SIGINT)
+    assert train.main([*SMALL, "--out", str(tmp_path), "--minutes", "60", "--data", str(images)]) == 0
+    assert signal.getsignal(signal.SIGINT) is before
+    assert (tmp_path / "model.onnx").exists()
+
+
+def test_two_processes_train_one_network(tmp_path, images):
+    """torchrun over gloo: the gradients are averaged, so both end with the same weights, and one of them writes."""
+    script = tmp_path / "both.py"
+    script.write_text(
+        "import os, sys, torch\nfrom training import train\n"
+        "trainer = train.run(train.arguments(sys.argv[1:]))\n"
+        f"torch.save(trainer.net.state_dict(), r'{tmp_path}/' + os.environ['RANK'] + '.weights')\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+               script, *SMALL, "--out", tmp_path / "run", "--steps", "2", "--data", images]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    made = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    one, two = (torch.load(tmp_path / f"{rank}.weights", weights_only=True) for rank in (0, 1))
+    for name in one:
+        if "running" not in name:  # batch statistics are each process's own
+            assert torch.equal(one[name], two[name]), name
+    assert (tmp_path / "run/model.onnx").exists()
+
+
+def test_batch_n_is_the_same_whoever_makes_it():
+    source = Drawn("wideband", 11 << 32, iq_share=0.0)
+
+    def first(number: int, workers: int, start: int = 0) -> list:
+        loader = Batches(source, 2, start).loader(workers)
+        return [next(loader) for _ in range(number)]
+
+    alone, together, later = first(4, 0), first(4, 2), first(1, 0, start=3)
+    for (a, b), (c, d) in zip(alone, together, strict=True):
+        assert torch.equal(a, c) and torch.equal(b, d)
+    assert torch.equal(alone[3][0], later[0][0])
+
+
+def test_processes_share_out_the_examples():
+    class Numbers:
+        def __getitem__(self, index):
+            return torch.tensor([float(index)]), torch.tensor([index])
+
+    seen = []
+    for rank in range(2):
+        batches = iter(Batches(Numbers(), 3, 0, rank, 2))
+        seen += [int(i) for _ in range(2) for i in next(batches)[1]]
+    assert sorted(seen) == list(range(12))
+
+
+def test_stored_frames_held_out_are_never_trained_on(images):
+    stored = Stored(images, 3, seed=1)
+    order = [int(stored[i] and stored.order[1][i % 7]) for i in range(14)]
+    assert sorted(order[:7]) == list(range(7)) and sorted(order[7:]) == list(range(7)) and order[:7] != order[7:]
+    assert len(data.held_out(stored, 3)[0][0]) == 3
+
+
+def test_validation_scenes_are_kept(monkeypatch):
+    fresh = data.fixed_set("paper", 2, data.VALIDATION_SEEDS)
+    monkeypatch.setattr(data, "Drawn", None)
+    kept = data.fixed_set("paper", 2, data.VALIDATION_SEEDS)
+    assert torch.equal(fresh[0][0], kept[0][0]) and torch.equal(fresh[0][1], kept[0][1])
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["--data", "/nowhere"], "holds no training set"),
+        (["--resume"], "no checkpoint"),
+        (["--out", "/proc/forbidden"], "/proc/forbidden"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(tmp_path, capsys, argv, says):
+    assert train.main([*SMALL, "--steps", "1", "--out", str(tmp_path), *argv]) == 2
+    said = capsys.readouterr().err.strip()
+    assert says in said and "\n" not in said
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, images, capsys):
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    (tmp_path / "checkpoint.part").symlink_to("/dev/full")
+    assert train.main([*SMALL, "--steps", "1", "--out", str(tmp_path), "--data", str(images)]) == 2
+    said = capsys.readouterr().err.strip()
+    assert "cannot write to" in said and "\n" not in said
+
+
+def test_a_set_too_small_to_hold_frames_out(images):
+    with pytest.raises(DataError, match="too few"):
+        Stored(images, 10, seed=1)
+
+
+def test_bad_numbers_are_refused(capsys):
+    for bad in (["--batch", "0"], ["--steps", "-1"], ["--iq-share", "2"], ["--preset", "nothing"]):
+        with pytest.raises(SystemExit):
+            train.arguments(bad)
+    capsys.readouterr()
