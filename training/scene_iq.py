@@ -18,8 +18,8 @@ from training.scene_model import LEAD, Emitter, Scene, response_times
 from training.waveforms.ofdm import OfdmWaveform, modulate
 
 SPAN_STEP = 200e-6  # s; over spans of whole steps the standards' rates have whole numbers of samples
-RESPONSE_TURN = 0.03  # turns of the longest path between two of the channel's responses
-RESPONSE_POINTS = 4097  # at which the receiver's filter is worked out
+CURVE_POINTS = 4097  # at which filters are worked out over a spectrum, straight lines between them
+CURVE_TURN = 0.03  # turns of a channel's latest path from point to point: -48 dB of error
 
 
 def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
@@ -33,10 +33,8 @@ def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
     spectrum = torch.view_as_complex(noise)
     receiver = scene.receiver
     if receiver:
-        freqs = torch.linspace(-0.5, 0.5, RESPONSE_POINTS, device=device)
-        gain = receiver.power_response(freqs).sqrt()[None, None]
-        gain = torch.nn.functional.interpolate(gain, size=bins, mode="linear", align_corners=True)[0, 0]
-        spectrum *= torch.fft.ifftshift(gain)
+        gain = receiver.power_response(torch.linspace(-0.5, 0.5, CURVE_POINTS, device=device)).sqrt()
+        spectrum *= torch.fft.ifftshift(_fine(gain[None], bins)[0])
     for emitter in scene.emitters:
         _add(spectrum, emitter, scene, span)
     iq = torch.fft.ifft(spectrum, norm="forward")[round(LEAD * rate) :][: scene.count]
@@ -49,10 +47,9 @@ def _add(spectrum: torch.Tensor, emitter: Emitter, scene: Scene, span: float) ->
     waveform, device = emitter.waveform, spectrum.device
     count = round(waveform.native_rate * span)
     rate = count / span  # the native rate, to a part in a million where it does not divide the span
-    own = _samples(waveform, count, rate).to(device)
+    own = _samples(waveform, count, device)
     channel = emitter.channel
-    steady = channel is None or len(response_times(channel, scene.duration)) == 1
-    if not steady:
+    if channel is not None and len(response_times(channel, scene.duration)) > 1:
         own = channel.apply(own, rate, start=-LEAD)
     whole = round(emitter.center * span)
     turn = emitter.center - whole / span  # what is left of the shift after whole bins
@@ -61,23 +58,47 @@ def _add(spectrum: torch.Tensor, emitter: Emitter, scene: Scene, span: float) ->
         own = own * torch.polar(torch.ones_like(phase), phase)
     own = torch.fft.fft(own, norm="forward")
     first, last = _kept(count, whole, len(spectrum), 1.0 if scene.receiver else 0.5)
-    index = torch.arange(first, last, device=device)
-    freqs = index / span
-    gain = emitter.filter_gain(freqs) * _edge(freqs, rate)
-    part = own[index % count] * (gain * math.sqrt(emitter.gain(scene.duration))).float()
+    if last <= first:
+        return
+    part = torch.cat([own[count + first :], own[: max(last, 0)]] if first < 0 else [own[first:last]])
+    if last < 0:
+        part = part[: last - first]
+    curve = _curve(emitter, scene, first / span, (last - 1) / span, rate).to(device)
+    part *= torch.view_as_complex(_fine(torch.view_as_real(curve).T, len(part)).T.contiguous())
+    at = (first + whole) % len(spectrum)
+    while len(part):  # what lies beyond an end of the band comes in at the other
+        room = min(len(part), len(spectrum) - at)
+        spectrum[at : at + room] += part[:room]
+        part, at = part[room:], 0
+
+
+def _curve(emitter: Emitter, scene: Scene, low: float, high: float, rate: float) -> torch.Tensor:
+    """What an emitter's spectrum is multiplied by between two frequencies (Hz from its centre), complex64 [points]:
+    its level, its filters, the receiver's, and its channel where that stands still."""
+    channel = emitter.channel
+    steady = channel is not None and len(response_times(channel, scene.duration)) == 1
+    points = CURVE_POINTS
+    if steady:
+        points = max(points, math.ceil((high - low) * float(channel.delay.max()) / CURVE_TURN))
+    freqs = torch.linspace(low, high, points, dtype=torch.float64)
+    curve = emitter.filter_gain(freqs) * _edge(freqs, rate) * math.sqrt(emitter.gain(scene.duration))
     if scene.receiver:
-        part = part * scene.receiver.band_edge(((freqs + emitter.center) / scene.samp_rate).float()).sqrt()
-    if steady and channel is not None:
-        part = part * _response(channel, freqs, scene.duration)
-    target = (index + whole) % len(spectrum)
-    spectrum.index_add_(0, target, part)
+        curve = curve * scene.receiver.band_edge((freqs + emitter.center) / scene.samp_rate).sqrt()
+    curve = curve.to(torch.complex64)
+    return curve * channel.response(response_times(channel, scene.duration), freqs)[0] if steady else curve
 
 
-def _samples(waveform: object, count: int, rate: float) -> torch.Tensor:
+def _fine(curves: torch.Tensor, count: int) -> torch.Tensor:
+    """Curves float32 [C, points] interpolated to `count` points from end to end."""
+    return torch.nn.functional.interpolate(curves[None], size=count, mode="linear", align_corners=True)[0]
+
+
+def _samples(waveform: object, count: int, device: torch.device) -> torch.Tensor:
     """The waveform from LEAD before the frame on. What a grid holds of that is sent; others start that much earlier."""
     if not isinstance(waveform, OfdmWaveform):
-        return waveform.iq(count)
-    return sum(modulate(replace(g, start=g.start + LEAD), waveform.native_rate, count) for g in waveform.grids)
+        return waveform.iq(count).to(device)
+    shifted = [replace(g, re=g.re.to(device), start=g.start + LEAD) for g in waveform.grids]
+    return sum(modulate(g, waveform.native_rate, count) for g in shifted)
 
 
 def _kept(count: int, shift: int, bins: int, reach: float) -> tuple[int, int]:
@@ -91,14 +112,3 @@ def _edge(freqs: torch.Tensor, rate: float) -> torch.Tensor:
     """The digital filter at the ends of the native band: down over its last 2 %, so that nothing rings for long."""
     inward = (rate / 2 - freqs.abs()) / (0.02 * rate)
     return torch.sin(inward.clamp(0, 1) * (math.pi / 2)).square()
-
-
-def _response(channel: object, freqs: torch.Tensor, duration: float) -> torch.Tensor:
-    """A steady channel's response at evenly spaced frequencies, interpolated between coarser ones; complex64 [K]."""
-    step = RESPONSE_TURN / max(float(channel.delay.max()), 1e-7)
-    low, high = float(freqs[0]), float(freqs[-1])
-    points = min(len(freqs), math.ceil((high - low) / step) + 2)
-    coarse = channel.response(response_times(channel, duration), torch.linspace(low, high, points, dtype=torch.float64))
-    parts = torch.view_as_real(coarse[0]).T[None].to(freqs.device)
-    fine = torch.nn.functional.interpolate(parts, size=len(freqs), mode="linear", align_corners=True)[0]
-    return torch.complex(fine[0], fine[1])

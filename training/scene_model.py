@@ -172,7 +172,8 @@ def truth(scene: Scene) -> list[Truth]:
         entry = Truth(waveform.label, waveform.kind, carrier, active, emitter.snr_db, getattr(waveform, "info", {}))
         if key in found:
             other = found[key]
-            entry = Truth(entry.label, entry.kind, _hull(other.carrier, carrier), _hull(other.active, active),
+            first = entry if entry.label == "NR" else other  # where spectrum is shared one cell may be without NR
+            entry = Truth(first.label, first.kind, _hull(other.carrier, carrier), _hull(other.active, active),
                           _db_sum(other.snr_db, entry.snr_db), other.info)
         found[key] = entry
     return sorted(found.values(), key=lambda t: t.snr_db)
