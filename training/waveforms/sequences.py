@@ -45,6 +45,16 @@ def _gold(c_init: int, length: int) -> np.ndarray:
     return np.unpackbits(packed, count=length)
 
 
+def gold_rows(c_inits: np.ndarray, length: int) -> torch.Tensor:
+    """`gold` for many initial values at once: int64 [n] -> uint8 [n, length]. Nothing is kept of them."""
+    x1, x2 = _gold_basis(1 << max(11, (length - 1).bit_length()))
+    size = (length + 7) // 8
+    packed = np.broadcast_to(x1[:size], (len(c_inits), size)).copy()
+    for i in range(31):
+        packed[(c_inits >> i & 1).astype(bool)] ^= x2[i, :size]
+    return torch.from_numpy(np.unpackbits(packed, axis=1, count=length))
+
+
 def m_sequence(taps: tuple[int, ...], start: tuple[int, ...], length: int) -> torch.Tensor:
     """x(i + m) = sum of x(i + tap) mod 2 with x(0..m-1) = start, as TS 36.211 6.11.2.1 writes them -> int64 [length]."""
     x = list(start)

@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which of an LTE carrier's PRB pairs carry data in each subframe, and how strongly."""
+
+from __future__ import annotations
+
+import torch
+
+from training.waveforms.lte_config import LteConfig
+
+
+def allocation(config: LteConfig, index: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    """Amplitude of the data of each PRB pair, 0 where idle, float32 [subframes, n_rb].
+
+    index: int64 [subframes], subframes since the even frame at which the broadcast period began.
+    """
+    count, n_rb = len(index), config.n_rb
+    used = torch.zeros(count, n_rb, dtype=torch.bool)
+    if config.load > 0:
+        hold = {"steady": float("inf"), "subframe": 1.0, "held": config.hold}[config.scheduling]
+        version = torch.cumsum((torch.rand(count, generator=rng) < 1 / hold).long(), 0)
+        versions = int(version[-1]) + 1
+        if config.contiguous:
+            wide = (config.load * n_rb * (0.7 + 0.6 * torch.rand(versions, generator=rng))).clamp(1, n_rb).round()
+            low = (torch.rand(versions, generator=rng) * (n_rb - wide + 1)).floor()
+            prb = torch.arange(n_rb)
+            drawn = (prb >= low[:, None]) & (prb < (low + wide)[:, None])
+            if config.load >= 1:
+                drawn[:] = True
+        else:
+            groups = -(-n_rb // config.block)
+            drawn = torch.rand(versions, groups, generator=rng) < config.load
+            drawn = drawn.repeat_interleave(config.block, 1)[:, :n_rb]
+        used = drawn[version] & on_and_off(count, config.activity, config.burst, rng)[:, None]
+    blocks = -(-n_rb // config.block)
+    level = config.spread_db * torch.randn(blocks, generator=rng).repeat_interleave(config.block)[:n_rb]
+    if config.system_info:
+        # SIB1: subframe 5 of even frames, TS 36.331 5.2.1.2
+        low = int(torch.rand(1, generator=rng) * (n_rb - config.system_info + 1))
+        used[index % 20 == 5, low : low + config.system_info] = True
+    return used * 10 ** ((config.pdsch_db + level) / 20)
+
+
+def on_and_off(count: int, activity: float, burst: float, rng: torch.Generator) -> torch.Tensor:
+    """bool [count]: on for `activity` of the time in the mean, in runs of `burst` in the mean."""
+    if activity >= 1:
+        return torch.ones(count, dtype=torch.bool)
+    if activity <= 0:
+        return torch.zeros(count, dtype=torch.bool)
+    burst = max(burst, activity / (1 - activity), 1.0)  # a pause lasts one subframe at least
+    end, begin = 1 / burst, activity / (1 - activity) / burst
+    first, *draws = torch.rand(count + 1, generator=rng).tolist()
+    on, found = first < activity, []
+    for draw in draws:
+        found.append(on)
+        on = draw >= end if on else draw < begin
+    return torch.tensor(found)
