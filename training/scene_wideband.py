@@ -20,8 +20,10 @@ from training.scene_dice import Dice
 from training.scene_model import LEAD, Emitter, Scene
 from training.waveforms.lte import lte_downlink, random_lte
 from training.waveforms.nr import nr_downlink, random_nr
+from training.waveforms.nr_dss import random_dss
 from training.waveforms.nr_tables import N_RB
 from training.waveforms.others import random_other
+from training.waveforms.uplink import random_uplink
 
 # MS/s: what radios and recordings use, and how often; the rest is spread evenly over the logarithm.
 RATES = {1.92: 2, 2.4: 2, 2.56: 1, 3.84: 2, 5: 2, 7.68: 3, 10: 4, 11.52: 3, 15.36: 5, 19.2: 5, 20: 5, 23.04: 6, 25: 3,
@@ -31,6 +33,8 @@ FRAME_MS = {1.0: 10, 2.0: 7, 5.0: 7, 10.0: 14, 20.0: 10, 40.0: 20}  # ms; the re
 USUAL_FRAME = 0.62
 CHANNEL_MHZ = {1.4: 1, 3: 1, 5: 3, 10: 5, 15: 3, 20: 6, 25: 1, 30: 1.5, 40: 2, 50: 1.5, 60: 1, 80: 1, 100: 1.5}
 TDD_SHARE = 0.4
+UPLINK_SHARE = 0.12  # of neighbours: terminals of a carrier whose downlink is elsewhere
+SHARED_SPECTRUM = 0.08  # of the NR carriers that LTE may share
 GOOD_FILTER = 0.75  # share of receivers that let nothing fold in: what folds has no truth, and often no telling mark
 LOADS = {"idle": 12, "light": 22, "bursty": 24, "partial": 16, "full": 26}
 SNR_DB = (-8.0, 40.0)
@@ -179,7 +183,11 @@ def _downlink(dice: Dice, plan: Plan, label: str, bandwidth: float, scs: float, 
             config = random_lte(dice.torch, bandwidth=bandwidth, **traits)
             waveform = lte_downlink(config, plan.duration, dice.torch)
         else:
-            config = random_nr(dice.torch, bandwidth=bandwidth, scs=scs, **traits)
+            shareable = scs == 15e3 and bandwidth in (10e6, 15e6, 20e6) and traits["duplex"] == "fdd"
+            if shareable and dice.chance(SHARED_SPECTRUM):
+                config = random_dss(dice.torch, bandwidth=bandwidth)
+            else:
+                config = random_nr(dice.torch, bandwidth=bandwidth, scs=scs, **traits)
             waveform = nr_downlink(config, plan.duration, dice.torch)
         if waveform.active is not None:
             return waveform
@@ -189,7 +197,10 @@ def _downlink(dice: Dice, plan: Plan, label: str, bandwidth: float, scs: float, 
 def _other(dice: Dice, plan: Plan) -> list[Emitter]:
     """One neighbour; a GSM carrier seldom comes alone. None where none fits."""
     for _ in range(4):
-        waveform = random_other(dice.torch, plan.duration + 2 * LEAD, plan.samp_rate)
+        if dice.chance(UPLINK_SHARE) and plan.samp_rate > 5e6:
+            waveform = random_uplink(dice.torch, plan.duration, 1.2 * plan.samp_rate)
+        else:
+            waveform = random_other(dice.torch, plan.duration + 2 * LEAD, plan.samp_rate)
         if waveform.active is None:
             continue
         low, high = waveform.carrier
@@ -206,9 +217,9 @@ def _other(dice: Dice, plan: Plan) -> list[Emitter]:
             center = found[0].center + 200e3 * float(raster) * dice.pick((1, 2))
             if abs(center) < plan.samp_rate / 2 and all(center + 1e5 < a or center - 1e5 > b for a, b in plan.taken):
                 plan.taken.append((center - 1e5, center + 1e5))
-                # another stretch of the same kind of carrier: its slots start elsewhere
-                found.append(Emitter(replace(waveform, seed=waveform.seed + int(raster)), center,
-                                     level - dice.uniform(0, 25), _channel(dice, 0.6)))
+                other = replace(waveform, seed=waveform.seed + int(raster))
+                if other.active is not None:
+                    found.append(Emitter(other, center, level - dice.uniform(0, 25), _channel(dice, 0.6)))
     return found
 
 
