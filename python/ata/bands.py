@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From the network's class scores to bands.
 
-A band is a stripe over the whole frame, so each column's evidence is its mean over time; what follows works on columns.
-Positions are in columns: column c covers [c - 0.5, c + 0.5).
+A band is a stripe over the whole frame, and the network was taught so: it names a column of a carrier that is on for a
+tenth of the frame in every row. So each column's evidence is its mean over time; what follows works on columns.
+Positions are in columns: column c covers [c - 0.5, c + 0.5), and DC is the middle of column F / 2.
 """
 
 from __future__ import annotations
@@ -16,11 +17,20 @@ from .records import Band
 
 OCCUPIED = 0.5  # evidence of a column that is inside a band
 SURE = 0.65  # evidence that some column of a band has to reach
-GAP_COLUMNS = 2  # a DC line's width, which splits no carrier
-GAP_SHARE = 0.04  # of both sides' width: a fade; the guard between adjacent carriers is 10 %
-MINORITY = 0.25  # of a run: what is less and calls itself otherwise is the same emitter
+DC_COLUMNS = 2  # a DC line's width, which splits no carrier
+FAINT, FADE_SHARE = 0.2, 0.04  # a fade keeps some evidence and is narrow; the guard between carriers is 5 % of both
+SMOOTH = 5  # columns; the network wavers between labels from column to column
+CLEAR = 0.2  # evidence by which two labels have to differ for a border between them
+LEAST_PART = 4  # columns that stand for themselves beside another label
+MINORITY = 0.25  # of a run: what is less and has the same label on both sides is the same emitter
 NARROWEST = {"LTE": 0.7e6, "NR": 0.7e6}  # Hz; the narrowest LTE carrier has 1.08 MHz (TS 36.104 5.6)
+LINE_COLUMNS, LINE_BAND, LINE_SHARE = 3, 8, 0.95  # a tone's window response holds 3 columns; a carrier is flat
+# An edge's step in power: columns around it in which it is looked for, and the least that counts. A carrier that is
+# partly loaded has steps inside too, so a longer reach or a smaller step makes the worst edges worse.
+STEP_REACH, STEP_DB = 1, 6.0
 ON_DB = 1.0  # least rise over the noise of a row in which a band is on
+
+Run = tuple[int, int, int]  # first column, last + 1, class
 
 
 def extract_bands(
@@ -32,29 +42,36 @@ def extract_bands(
     center_freq, samp_rate: Hz. -> (bands, uint8 [F] class ids).
     """
     evidence = column_evidence(logits)
-    columns = evidence.shape[1]
-    width = samp_rate / columns
     occupied = 1 - evidence[0]
-    labels = np.zeros(columns, np.uint8)
-    runs = []
+    columns = len(occupied)
+    width = samp_rate / columns
+    level = power.mean(0)
+    noise = _noise(level, occupied)
+    floor = noise if noise is not None else float(np.percentile(power, 5))
+
+    runs: list[Run] = []
     for first, last in _runs(occupied >= OCCUPIED):
         if occupied[first:last].max() >= SURE:
-            runs += _split(evidence[1:, first:last], first)
-    runs = [r for r in _join(runs) if not _too_narrow(r, classes, columns, width)]
-    noise = _noise(power, occupied)
-    bands = []
+            runs += [(first + a, first + b, kind) for a, b, kind in _split(evidence[1:, first:last])]
+    runs = _close_gaps(runs, occupied)
+
+    bands, labels = [], np.zeros(columns, np.uint8)
     for first, last, kind in runs:
+        cut = first == 0 or last == columns  # the rest of a wider carrier may be narrow
+        narrow = (last - first) * width < NARROWEST.get(classes[kind], 0.0)
+        if classes[kind] in NARROWEST and ((narrow and not cut) or _is_line(level[first:last] - floor)):
+            continue
         labels[first:last] = kind
-        low, high = _edge(occupied, first, -1), _edge(occupied, last - 1, 1)
-        inside = power[:, first:last].mean(1)
+        low, high = _edge(occupied, level, first, -1), _edge(occupied, level, last - 1, 1)
+        rows = power[:, first:last].mean(1)
         bands.append(
             Band(
                 label=classes[kind],
                 freq_lower_edge=center_freq + (low - columns / 2) * width,
                 freq_upper_edge=center_freq + (high - columns / 2) * width,
                 confidence=round(float(evidence[kind, first:last].mean()), 4),
-                snr_db=_snr_db(float(inside.mean()), noise),
-                duty_cycle=_duty_cycle(inside, noise if noise is not None else float(np.percentile(power, 5))),
+                snr_db=_snr_db(float(rows.mean()), noise),
+                duty_cycle=_duty_cycle(rows, floor),
             )
         )
     return bands, labels
@@ -72,70 +89,113 @@ def _runs(inside: np.ndarray) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in change.reshape(-1, 2)]
 
 
-def _split(evidence: np.ndarray, first: int) -> list[tuple[int, int, int]]:
-    """Evidence [C - 1, n] of an occupied run -> (first, last + 1, class) parts; small minorities go to a neighbour."""
-    kinds = evidence.argmax(0) + 1
-    bounds = [0, *(np.flatnonzero(np.diff(kinds)) + 1), len(kinds)]
-    parts = [[int(a), int(b), int(kinds[a])] for a, b in pairwise(bounds)]
-    while len(parts) > 1:
-        index = min(range(len(parts)), key=lambda i: parts[i][1] - parts[i][0])
-        a, b, _ = parts[index]
-        if b - a >= max(3, MINORITY * len(kinds)):
-            break
-        beside = [i for i in (index - 1, index + 1) if 0 <= i < len(parts)]
-        heir = max(beside, key=lambda i: parts[i][1] - parts[i][0])
-        parts[heir][:2] = min(a, parts[heir][0]), max(b, parts[heir][1])
-        del parts[index]
-        parts = _same_joined(parts)
-    return [(first + a, first + b, kind) for a, b, kind in parts]
+def _split(evidence: np.ndarray) -> list[Run]:
+    """Evidence [C - 1, n] of the occupied classes in a run -> its carriers.
+
+    A border stands where the labels on both sides are clear; what is unclear, or a minority inside one carrier, goes to
+    the wider neighbour, and what results bears the label that has most evidence in all of it.
+    """
+    columns = evidence.shape[1]
+    window = np.ones(min(SMOOTH, columns))
+    weight = np.convolve(np.ones(columns), window, "same")
+    wavering = np.array([np.convolve(e, window, "same")[:columns] / weight[:columns] for e in evidence]).argmax(0)
+    borders = [0, *(np.flatnonzero(np.diff(wavering)) + 1).tolist(), columns]
+    total = np.concatenate([np.zeros((len(evidence), 1)), np.cumsum(evidence, 1)], 1)
+    while True:
+        parts = [(a, b, int((total[:, b] - total[:, a]).argmax())) for a, b in pairwise(borders)]
+        weakest = min((p for p in range(len(parts)) if not _stands(parts, p, total)), key=lambda p: _width(parts[p]),
+                      default=None)  # fmt: skip
+        if weakest is None:
+            return [(a, b, kind + 1) for a, b, kind in parts]
+        heir = _wider_neighbour(parts, weakest)
+        del borders[max(weakest, heir)]
 
 
-def _same_joined(parts: list[list[int]]) -> list[list[int]]:
-    joined = [parts[0]]
-    for part in parts[1:]:
-        if part[2] == joined[-1][2]:
-            joined[-1][1] = part[1]
-        else:
-            joined.append(part)
-    return joined
+def _width(part: Run) -> int:
+    return part[1] - part[0]
 
 
-def _join(runs: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Closes the gaps that a DC line or a fade tears into a carrier."""
-    joined: list[tuple[int, int, int]] = []
+def _wider_neighbour(parts: list[Run], index: int) -> int:
+    return max((i for i in (index - 1, index + 1) if 0 <= i < len(parts)), key=lambda i: _width(parts[i]))
+
+
+def _stands(parts: list[Run], index: int, total: np.ndarray) -> bool:
+    """Whether a part is a carrier beside its neighbours. total: running sum of the evidence, [C - 1, n + 1]."""
+    if len(parts) == 1:
+        return True
+    first, last, kind = parts[index]
+    heir = parts[_wider_neighbour(parts, index)][2]
+    part = total[:, last] - total[:, first]
+    if _width(parts[index]) < LEAST_PART or part[kind] - part[heir] < CLEAR * (last - first):
+        return False
+    inside = 0 < index < len(parts) - 1 and parts[index - 1][2] == parts[index + 1][2]
+    return not inside or _width(parts[index]) >= MINORITY * sum(_width(p) for p in parts[index - 1 : index + 2])
+
+
+def _close_gaps(runs: list[Run], occupied: np.ndarray) -> list[Run]:
+    """Joins runs of one label over the gaps that a DC line or a fade tears into a carrier."""
+    joined: list[Run] = []
+    dc = len(occupied) // 2
     for first, last, kind in runs:
         if joined and joined[-1][2] == kind:
-            before = joined[-1]
-            widths = before[1] - before[0] + last - first
-            if 0 < first - before[1] <= max(GAP_COLUMNS, GAP_SHARE * widths):
-                joined[-1] = (before[0], last, kind)
+            start, end, _ = joined[-1]
+            gap = first - end
+            at_dc = gap <= DC_COLUMNS and end <= dc + 1 and first >= dc
+            fade = 0 < gap <= max(1, FADE_SHARE * (end - start + last - first)) and occupied[end:first].min() >= FAINT
+            if gap and (at_dc or fade):
+                joined[-1] = (start, last, kind)
                 continue
         joined.append((first, last, kind))
     return joined
 
 
-def _too_narrow(run: tuple[int, int, int], classes: tuple[str, ...], columns: int, width: float) -> bool:
-    """Whether a run is too narrow for its class; one that the band's edge cuts may be the rest of a wider carrier."""
-    first, last, kind = run
-    cut = (first == 0 or last == columns) and last - first > 2
-    return not cut and (last - first) * width < NARROWEST.get(classes[kind], 0.0)
+def _is_line(rise: np.ndarray) -> bool:
+    """Whether a few columns' power over the noise, float [n], is that of a single tone."""
+    if len(rise) > LINE_BAND:
+        return False
+    rise = np.maximum(rise, 0)
+    peak = np.convolve(rise, np.ones(LINE_COLUMNS)).max()
+    return bool(peak >= LINE_SHARE * rise.sum())
 
 
-def _edge(occupied: np.ndarray, column: int, outwards: int) -> float:
-    """Where the evidence falls through one half outside an outermost column; the band's end where it does not."""
+def _edge(occupied: np.ndarray, level: np.ndarray, column: int, outwards: int) -> float:
+    """Where a band ends beyond its outermost column: at the step in power where there is one, else by the evidence."""
     beyond = column + outwards
+    border = column + 0.5 * outwards
     if not 0 <= beyond < len(occupied):
-        return column + 0.5 * outwards
+        return border
     inner, outer = float(occupied[column]), float(occupied[beyond])
-    if inner <= outer:  # another band follows at once
-        return column + 0.5 * outwards
-    return column + outwards * min(1.0, max(0.0, (inner - OCCUPIED) / (inner - outer)))
+    if outer >= OCCUPIED:  # another band follows at once
+        return border
+    edge = column + outwards * min(1.0, max(0.0, (inner - OCCUPIED) / (inner - outer)))
+    return _power_step(level, round(edge), outwards, edge)
 
 
-def _noise(power: np.ndarray, occupied: np.ndarray) -> float | None:
+def _power_step(level: np.ndarray, near: int, outwards: int, otherwise: float) -> float:
+    """The steepest fall of the columns' power, float [F], within STEP_REACH of a column, to a part of a column.
+
+    The window smears an edge over a column on each side: the power of three columns says how much of them the band
+    fills. What it is inside and outside is read two and three columns away.
+    """
+    if near - STEP_REACH - 3 < 0 or near + STEP_REACH + 3 >= len(level):
+        return otherwise
+    middles = near + np.arange(-STEP_REACH, STEP_REACH + 1)
+    inside = (level[middles - 2 * outwards] + level[middles - 3 * outwards]) / 2
+    outside = (level[middles + 2 * outwards] + level[middles + 3 * outwards]) / 2
+    filled = level[middles - 1] + level[middles] + level[middles + 1] - 3 * outside
+    best = int((inside - outside).argmax())
+    if inside[best] < outside[best] * 10 ** (STEP_DB / 10) or inside[best] <= 0:
+        return otherwise
+    share = filled[best] / (inside[best] - outside[best])  # of three columns
+    if not 0 <= share <= 3:  # a line or another band stands there
+        return otherwise
+    return float(middles[best] + outwards * (share - 1.5))
+
+
+def _noise(level: np.ndarray, occupied: np.ndarray) -> float | None:
     """Mean power of a noise pixel: the median noise column's; None where there is none."""
     quiet = occupied < 1 - SURE
-    return float(np.median(power[:, quiet].mean(0))) if quiet.any() else None
+    return float(np.median(level[quiet])) if quiet.any() else None
 
 
 def _snr_db(power: float, noise: float | None) -> float | None:

@@ -183,7 +183,7 @@ def _name_bands(axes: plt.Axes, panel: _Panel, span: float) -> None:
         named.append((run.label, centre, level))
         axes.annotate(
             f"{run.label}  {centre:.2f} MHz\n{width:.2f} MHz wide, {run.confidence:.0%}",
-            (min(max(centre, axes.get_xlim()[0]), axes.get_xlim()[1]), 0.97 - 0.085 * level),
-            xycoords=("data", "axes fraction"), fontsize=8, color="black", ha="center", va="top",
+            (centre, _ms(panel, run.start)), xytext=(0, -8 - 30 * level), textcoords="offset points",
+            fontsize=8, color="black", ha="center", va="top", annotation_clip=False,
             bbox={"facecolor": COLOURS.get(run.label, "white"), "edgecolor": "black", "linewidth": 0.6, "pad": 2},
         )  # fmt: skip

@@ -42,8 +42,19 @@ def test_an_unsure_column_moves_the_edge_by_a_part_of_a_column() -> None:
     logits, power = scene((50, 140, 1))
     logits[:2, :, 49] = [[0.0], [-0.5]]
     logits[2:, :, 49] = -8
+    power[:] = 1.0  # else the step in power would decide
     lower = bands(logits, power)[0][1]
-    assert 49.0 < lower - 0 < 49.5
+    assert 49.0 < lower < 49.5
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("said", [59, 60])
+def test_the_step_in_power_places_an_edge_within_a_column(part: float, said: int) -> None:
+    logits, power = scene((said, 140, 1))
+    power[:] = 1.0
+    power[:, 60:140] = 100.0
+    power[:, 59] = 1 + 99 * part
+    assert bands(logits, power)[0][1] == pytest.approx(59.5 - part, abs=0.01)
 
 
 @pytest.mark.parametrize("gap", [1, 2])
@@ -56,6 +67,32 @@ def test_adjacent_carriers_stay_two() -> None:
     assert [b[0] for b in bands(*scene((20, 110, 1), (110, 210, 2)))] == ["LTE", "NR"]
 
 
+def test_a_narrow_carrier_beside_a_wide_one_stays() -> None:
+    assert [b[0] for b in bands(*scene((20, 200, 2), (200, 222, 1)))] == ["NR", "LTE"]
+
+
+def test_what_is_undecided_goes_with_what_is_clear() -> None:
+    logits, power = scene((40, 200, 2))
+    logits[1:3, :, 90:170] = [[[2.1]], [[2.0]]]  # a hair more LTE than NR
+    assert [b[0] for b in bands(logits, power)] == ["NR"]
+
+
+def test_labels_that_change_from_column_to_column_are_one_band() -> None:
+    logits, power = scene((40, 200, 2))
+    logits[1, :, 41:200:3] = 5.0
+    assert [b[0] for b in bands(logits, power)] == ["NR"]
+
+
+def test_two_wide_carriers_with_a_narrow_guard_stay_two() -> None:
+    assert len(bands(*scene((20, 90, 2), (92, 170, 2)))) == 2
+
+
+def test_a_fade_splits_no_carrier() -> None:
+    logits, power = scene((30, 220, 1))
+    logits[0, :, 60:64] = 4.6  # 35 % LTE left
+    assert [b[0] for b in bands(logits, power)] == ["LTE"]
+
+
 def test_a_minority_inside_a_carrier_is_overruled() -> None:
     assert [b[0] for b in bands(*scene((40, 90, 1), (90, 100, 2), (100, 150, 1)))] == ["LTE"]
 
@@ -63,6 +100,20 @@ def test_a_minority_inside_a_carrier_is_overruled() -> None:
 @pytest.mark.parametrize("kind", [1, 2])
 def test_a_tone_is_neither_lte_nor_nr(kind: int) -> None:
     assert bands(*scene((128, 130, kind))) == []
+
+
+@pytest.mark.parametrize("rate", [2e6, 61.44e6, 245.76e6])
+def test_a_strong_tone_is_no_carrier_at_any_rate(rate: float) -> None:
+    """A windowed tone of 40 dB: at high rates its four columns are as wide as a narrow carrier."""
+    logits, power = scene((126, 130, 1))
+    power[:] = 1.0
+    power[:, 126:131] += 1e4 * np.array([0.02, 0.6, 1.0, 0.3, 0.005])
+    assert extract_bands(logits, power, CLASSES, 0.0, rate)[0] == []
+
+
+def test_the_narrowest_lte_carrier_is_no_tone() -> None:
+    logits, power = scene((100, 105, 1))  # 1.08 MHz at 61.44 MS/s
+    assert [b.label for b in extract_bands(logits, power, CLASSES, 0.0, 61.44e6)[0]] == ["LTE"]
 
 
 def test_faint_evidence_is_no_band() -> None:
