@@ -175,7 +175,8 @@ class Receiver:
         shape = 1 / (1 + (freqs / PLL_BANDWIDTH) ** 2).sqrt()
         shape[0] = 0  # a constant phase is none
         course = torch.fft.irfft(_gauss(len(freqs), self.seed) * shape, count // step)
-        course *= self.phase_noise / course.square().mean().sqrt().clamp(min=1e-30)
+        between = (2 * course.square() + course * course.roll(1)).mean() / 3  # power of the lines between the points
+        course *= self.phase_noise / between.clamp(min=1e-60).sqrt()
         course = torch.cat([course, course[:1]])
         return torch.polar(torch.ones_like(course), course).to(torch.complex64)
 
