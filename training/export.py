@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A trained segmenter as the model file that the runtime reads (DESIGN contract 1).
 
-usage: python training/export.py CHECKPOINT OUT.onnx
+usage: python training/export.py CHECKPOINT OUT.onnx [--half OUT16.onnx]
+
+TensorRT engines belong to a machine, so the block builds its own from this file (`ata-sense replay --engine tensorrt`).
+--half writes a copy that computes in float16, float32 at both ends, for TensorRT 10 and later, which take the precision
+from the graph.
 """
 
 from __future__ import annotations
@@ -64,6 +68,18 @@ def export(net: nn.Module, path: Path, name: str, trained: dict, metrics: dict) 
     check(net, path)
 
 
+def export_half(path: Path, out: Path) -> None:
+    """A copy of a model file with weights and arithmetic in float16; means over whole rows and columns stay float32."""
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
+
+    kept = [*DEFAULT_OP_BLOCK_LIST, "ReduceMean", "GlobalAveragePool"]  # sums of 65536 overflow
+    half = convert_float_to_float16(onnx.load(str(path)), keep_io_types=True, op_block_list=kept)
+    OnnxModel.graph_topological_sort(half.graph)  # the conversion appends its casts at the end
+    onnx.checker.check_model(half)
+    onnx.save(half, str(out))
+
+
 def check(net: nn.Module, path: Path) -> float:
     """-> largest difference of a probability between torch and ONNX Runtime, for batches of 1 and 3."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -80,18 +96,33 @@ def check(net: nn.Module, path: Path) -> float:
     return worst
 
 
+def read_checkpoint(path: Path, device: str = "cpu") -> dict:
+    """What `train.py` saved; DataError where it is something else."""
+    if not path.exists():
+        raise DataError(f"there is no checkpoint at {path}")
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        state["segmenter"], state["average"], state["trained"]
+    except Exception as failure:  # torch tells wrong files in a dozen ways
+        raise DataError(f"{path} is not a checkpoint of train.py") from failure
+    return state
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--half", type=Path, help="write a float16 copy here too")
     args = parser.parse_args(argv)
     try:
-        state = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
+        state = read_checkpoint(args.checkpoint)
         net = build(state["segmenter"], len(CLASSES), **state.get("options", {}))
         net.load_state_dict(state["average"])
         export(net, args.out, state["name"], state["trained"], state["metrics"])
-    except (OSError, KeyError, RuntimeError, DataError) as failure:
-        print(f"export: {args.checkpoint}: {failure}", file=sys.stderr)
+        if args.half:
+            export_half(args.out, args.half)
+    except (OSError, DataError) as failure:
+        print(f"export: {failure}", file=sys.stderr)
         return 2
     print(f"wrote {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")
     return 0

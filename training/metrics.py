@@ -34,3 +34,26 @@ class Confusion:
             "precision": float(precision[seen].mean()),
             "iou": {name: round(float(v), 4) for name, v, s in zip(self.classes, iou, seen, strict=True) if s},
         }
+
+
+class Pixels:
+    """The confusion matrices of pixels and of columns, filled from batches."""
+
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        self.pixels, self.columns = Confusion(classes), Confusion(classes)
+
+    def add(self, probability: torch.Tensor, truth: torch.Tensor) -> None:
+        """Probability [B, C, T, F] and each column's class, uint8 [B, F]."""
+        self.pixels.add(truth[:, None, :].expand(-1, probability.shape[2], -1), probability.argmax(1))
+        self.columns.add(truth, probability.mean(2).argmax(1))
+
+    def merge(self, other: Pixels) -> None:
+        self.pixels.counts += other.pixels.counts
+        self.columns.counts += other.columns.counts
+
+    def figures(self) -> dict:
+        """Of both, and the pixels' matrix: rows are truth, each sums to 1."""
+        counts = self.pixels.counts.double()
+        rows = (counts / counts.sum(1, keepdim=True).clamp(min=1)).tolist()
+        return {"pixels": self.pixels.figures(), "column_mean": self.columns.figures(),
+                "confusion": [[round(v, 5) for v in row] for row in rows]}  # fmt: skip

@@ -32,8 +32,8 @@ from tqdm import tqdm
 from training.ata import VARIANTS, Adversary, share_gradients
 from training.data import CLASSES, FRONT_ENDS, VALIDATION_SEEDS, Batches, Drawn, Stored, fixed_set, held_out
 from training.errors import DataError
-from training.export import export
-from training.metrics import Confusion
+from training.export import export, read_checkpoint
+from training.metrics import Pixels
 from training.models import SEGMENTERS, build
 from training.scene_draw import PRESETS
 
@@ -134,12 +134,10 @@ class Trainer:
     def validate(self, batches: list) -> dict:
         """-> figures of the averaged network's pixels, and of its columns, each one's probabilities averaged over time."""
         self.average.eval()
-        pixels, columns = Confusion(CLASSES), Confusion(CLASSES)
+        pixels = Pixels(CLASSES)
         for image, truth in batches:
-            probability = self.average(image.to(self.args.device)).softmax(1).cpu()
-            pixels.add(truth[:, None, :].expand(-1, probability.shape[2], -1), probability.argmax(1))
-            columns.add(truth, probability.mean(2).argmax(1))
-        return {"pixels": pixels.figures(), "column_mean": columns.figures()}
+            pixels.add(self.average(image.to(self.args.device)).softmax(1).cpu(), truth)
+        return pixels.figures()
 
     def save(self) -> None:
         """Checkpoint and ONNX file, each replaced only once it is whole; DataError where they cannot be written."""
@@ -167,12 +165,7 @@ class Trainer:
     def load(self) -> None:
         """Goes on exactly where the checkpoint stands."""
         path = self.args.out / "checkpoint.pt"
-        if not path.exists():
-            raise DataError(f"there is no checkpoint at {path} to resume from")
-        try:
-            state = torch.load(path, map_location=self.args.device, weights_only=True)
-        except Exception as failure:
-            raise DataError(f"{path} is not a checkpoint: {failure}") from failure
+        state = read_checkpoint(path, self.args.device)
         for name, here in (("segmenter", self.args.segmenter), ("options", self.options)):
             if state.get(name, {}) != here:
                 raise DataError(f"{path} was trained with {name} {state.get(name)}, not {here}")

@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Detected bands against a scene's truth, with the rules of DESIGN contract 3. All frequencies in Hz."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+from training.scene_model import Emitter, Scene, truth
+from training.waveforms.ofdm import OfdmWaveform
+
+CELLULAR = ("LTE", "NR")
+NARROWEST_COLUMNS = 8  # carriers with less of them in the band are too narrow to count
+SHORTEST_ACTIVE = 0.1  # of the frame
+LEAST_IOU = 0.7
+
+Band = tuple[str, float, float]  # label, lower and upper edge re the scene's centre
+
+
+@dataclass
+class Carrier:
+    """One LTE or NR carrier of a scene and how it fared.
+
+    counts: whether the gates ask for it (wide and active enough, no DSS). edge_columns: how far the worse edge lies
+    outside the range between active and carrier; None where it was not found.
+    """
+
+    label: str
+    kind: str
+    carrier: tuple[float, float]
+    active: tuple[float, float]
+    snr_db: float
+    samp_rate: float
+    frame_ms: float
+    counts: bool
+    found: bool = False
+    edge_columns: float | None = None
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+
+def carriers(scene: Scene, columns: int = 256) -> list[Carrier]:
+    """The LTE and NR carriers of a scene."""
+    cells: dict[object, list[Emitter]] = {}
+    for index, emitter in enumerate(scene.emitters):
+        cells.setdefault(index if emitter.cell is None else ("cell", emitter.cell), []).append(emitter)
+    found = []
+    for emitters in cells.values():
+        for entry in truth(replace(scene, emitters=emitters)):
+            if entry.label not in CELLULAR:
+                continue
+            wide = (entry.active[1] - entry.active[0]) >= NARROWEST_COLUMNS * scene.samp_rate / columns
+            busy = max(_active_share(e, scene.duration) for e in emitters) >= SHORTEST_ACTIVE
+            found.append(Carrier(entry.label, entry.kind, entry.carrier, entry.active, entry.snr_db, scene.samp_rate,
+                                 1e3 * scene.duration, wide and busy and entry.kind != "dss"))  # fmt: skip
+    return found
+
+
+def compare(there: list[Carrier], bands: list[Band], column_hz: float) -> int:
+    """Fills in `found` and `edge_columns` of each carrier; -> number of false LTE and NR bands.
+
+    A band is false when less than half of it lies in carriers of its label; shared spectrum may be called either.
+    """
+    for carrier in there:
+        for label, low, high in bands:
+            if label != carrier.label or high <= low:
+                continue
+            # the band that truth allows and that comes nearest
+            right = (_clip(low, carrier.carrier[0], carrier.active[0]), _clip(high, carrier.active[1], carrier.carrier[1]))
+            shared = min(high, right[1]) - max(low, right[0])
+            if shared >= LEAST_IOU * (max(high, right[1]) - min(low, right[0])):
+                carrier.found = True
+                carrier.edge_columns = max(abs(low - right[0]), abs(high - right[1])) / column_hz
+    false = 0
+    for label, low, high in bands:
+        if label not in CELLULAR:
+            continue
+        own = [c.carrier for c in there if c.label == label or c.kind == "dss"]
+        inside = sum(max(0.0, min(high, b) - max(low, a)) for a, b in own)
+        false += inside < 0.5 * (high - low)
+    return false
+
+
+def _clip(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
+
+
+def _active_share(emitter: Emitter, duration: float) -> float:
+    """Share of the frame in which a carrier's symbols hold any power."""
+    if not isinstance(emitter.waveform, OfdmWaveform):
+        return 1.0
+    busy = 0.0
+    for grid, power in zip(emitter.waveform.grids, emitter.grid_power, strict=True):
+        lengths = grid.cp + 1 / grid.scs
+        inside = (grid.start + lengths).clamp(0, duration) - grid.start.clamp(0, duration)
+        busy += float(inside[power.sum(1) > 0].sum())
+    return busy / duration
