@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Emitters with one shape of spectrum that are on or off: single carriers, GMSK and FSK, FM, tones, pulses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import torch
+
+from training.channel import good_size
+from training.waveforms.sequences import qam
+
+POINTS = 1024  # of a shape's spectrum over its native rate
+
+
+@dataclass
+class Shaped:
+    """An emitter with one shape of spectrum that is on or off.
+
+    shape: ("linear", samples to a symbol, roll-off, order), ("gmsk", samples to a symbol[, BT]), ("fm", deviation and
+        audio bandwidth in cycles per sample) or ("tone"[, cycles per sample]).
+    on: float64 [n, 2], s, when it sends; ascending, apart. level: float32 [n], power then, 1 if None.
+    ramp: s it takes to rise within a burst and to fall.
+    """
+
+    kind: str
+    carrier: tuple[float, float]
+    native_rate: float
+    on: torch.Tensor
+    duration: float
+    shape: tuple = ()
+    seed: int = 0
+    label: str = "other"
+    info: dict = field(default_factory=dict)
+    level: torch.Tensor | None = None
+    ramp: float = 0.0
+
+    @property
+    def active(self) -> tuple[float, float] | None:
+        sends = ((self.on[:, 0] < self.duration) & (self.on[:, 1] > 0)).any()
+        return self.carrier if bool(sends) else None
+
+    def iq(self, count: int) -> torch.Tensor:
+        """-> complex64 [count] at `native_rate`."""
+        if self.active is None:
+            return torch.zeros(count, dtype=torch.complex64)
+        samples = shape_samples(self.shape, count, self.seed)
+        always = len(self.on) == 1 and self.on[0, 0] <= 0 and self.on[0, 1] * self.native_rate >= count
+        return samples.mul_(math.sqrt(self._density) if always else self._envelope(count) * math.sqrt(self._density))
+
+    @property
+    def _density(self) -> float:
+        return self.carrier[1] - self.carrier[0]
+
+    def _envelope(self, count: int) -> torch.Tensor:
+        """Amplitude of every sample, float32 [count], raised cosines at the bursts' ends."""
+        edges = (self.on * self.native_rate).round().long().clamp(0, count)
+        runs = torch.diff(torch.cat([torch.zeros(1, dtype=torch.long), edges.reshape(-1),
+                                     torch.tensor([count])])).clamp(min=0)
+        power = torch.ones(len(self.on)) if self.level is None else self.level.float()
+        amplitude = torch.zeros(len(runs))
+        amplitude[1:-1:2] = power.sqrt()
+        out = amplitude.repeat_interleave(runs)
+        steps = round(self.ramp * self.native_rate)
+        if steps > 1:
+            rise = torch.sin((torch.arange(steps) + 0.5) / steps * math.pi / 2).square()
+            begin, end = (self.on * self.native_rate).round().long().T
+            for first, shape in ((begin, rise), (end - steps, rise.flip(0))):
+                index = first[:, None] + torch.arange(steps)
+                inside = (index >= 0) & (index < count)
+                factor = shape.expand(index.shape)[inside]
+                out[index[inside]] *= factor
+        return out
+
+    def psd(self, row_edges: torch.Tensor, freqs: torch.Tensor, column_hz: float) -> torch.Tensor:
+        """-> float32 [T, F]: the shape's mean over each column, times the power each row hears."""
+        if self.active is None:
+            return torch.zeros(len(row_edges) - 1, len(freqs))
+        table = shape_spectrum(self.shape) * self._density / self.native_rate
+        total = torch.nn.functional.pad(torch.cumsum(table, 0), (1, 0))
+
+        def below(f: torch.Tensor) -> torch.Tensor:
+            x = ((f / self.native_rate + 0.5) * POINTS).clamp(0, POINTS)
+            low = x.long().clamp(max=POINTS - 1)
+            return total[low] + (x - low) * table[low]
+
+        shape = below(freqs + column_hz / 2) - below(freqs - column_hz / 2)
+        return self._heard(row_edges)[:, None] * (shape * (self.native_rate / POINTS / column_hz)).float()
+
+    def _heard(self, row_edges: torch.Tensor) -> torch.Tensor:
+        """Mean power of the envelope in each row, float32 [T]."""
+        power = torch.ones(len(self.on)) if self.level is None else self.level
+        length = (self.on[:, 1] - self.on[:, 0]).clamp(min=1e-12)
+        ramps = (1 - 1.25 * self.ramp / length).clamp(min=0)  # a raised cosine's ramp holds 3/8 of its power
+        done = torch.nn.functional.pad(torch.cumsum(length * ramps * power, 0), (1, 0))  # energy up to each burst
+        index = torch.searchsorted(self.on[:, 0].contiguous(), row_edges, right=True) - 1
+        held = index.clamp(min=0)
+        part = ((row_edges - self.on[held, 0]) / length[held]).clamp(0, 1)
+        energy = torch.where(index >= 0, done[held] + part * (done[held + 1] - done[held]), torch.zeros_like(part))
+        return (torch.diff(energy) / torch.diff(row_edges)).float()
+
+
+def shape_samples(shape: tuple, count: int, seed: int) -> torch.Tensor:
+    """complex64 [count], mean power 1, of a shape of `Shaped`."""
+    kind = shape[0]
+    if kind == "tone":
+        turn = (shape[1] if len(shape) > 1 else 0.0) * torch.arange(count, dtype=torch.float64) % 1
+        return torch.polar(torch.ones(count), (2 * math.pi * turn).float())
+    rng = torch.Generator().manual_seed(seed)
+    if kind == "linear":
+        _, over, rolloff, order = shape
+        symbols = good_size(-(-count // over))
+        spectrum = torch.fft.fft(qam(order, symbols, rng)).repeat(over)
+        away = torch.fft.fftfreq(symbols * over).abs() * over
+        edge = ((away - (1 - rolloff) / 2) / rolloff).clamp(0, 1)
+        return torch.fft.ifft(spectrum * torch.cos(edge * math.pi / 2))[:count] * over
+    size = good_size(count)
+    if kind == "gmsk":  # 3GPP TS 45.004 2.3: a Gaussian of BT 0.3, modulation index a half
+        over, bandwidth = shape[1], (shape[2] if len(shape) > 2 else 0.3) / shape[1]
+        bits = torch.randint(0, 2, (-(-size // over),), generator=rng) * 2.0 - 1
+        drive = bits.repeat_interleave(over)[:size] / (4 * over)
+        freqs = torch.fft.rfftfreq(size)
+        drive = torch.fft.irfft(torch.fft.rfft(drive) * torch.exp(-math.log(2) / 2 * (freqs / bandwidth) ** 2), size)
+    else:
+        _, deviation, audio = shape
+        freqs = torch.fft.rfftfreq(size)
+        noise = torch.fft.irfft(torch.fft.rfft(torch.randn(size, generator=rng)) * (freqs < audio), size)
+        drive = noise / noise.std() * deviation
+    turn = torch.cumsum(drive[:count].double(), 0) % 1  # float32 would lose the phase in a second
+    return torch.polar(torch.ones(count), (2 * math.pi * turn).float())
+
+
+@lru_cache(maxsize=256)
+def shape_spectrum(shape: tuple) -> torch.Tensor:
+    """Density of a shape, float64 [POINTS] over -0.5 to 0.5 cycles per sample, mean 1."""
+    if shape[0] == "linear":  # the pulse's: a raised cosine
+        away = ((torch.arange(POINTS, dtype=torch.float64) + 0.5) / POINTS - 0.5).abs() * shape[1]
+        edge = ((away - (1 - shape[2]) / 2) / shape[2]).clamp(0, 1)
+        power = torch.cos(edge * math.pi / 2).square()
+    elif shape[0] == "tone":
+        power = torch.zeros(POINTS, dtype=torch.float64)
+        power[math.floor(((shape[1] if len(shape) > 1 else 0.0) + 0.5) * POINTS)] = 1
+    else:
+        samples = shape_samples(shape, 1 << 18, 1).view(-1, POINTS)
+        window = torch.hann_window(POINTS)
+        power = torch.fft.fftshift(torch.fft.fft(samples * window).abs().square().mean(0)).double()
+    return power / power.mean()
