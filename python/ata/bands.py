@@ -24,6 +24,7 @@ CLEAR = 0.2  # evidence by which two labels have to differ for a border between 
 LEAST_PART = 4  # columns that stand for themselves beside another label
 MINORITY = 0.25  # of a run: what is less and has the same label on both sides is the same emitter
 NARROWEST = {"LTE": 0.7e6, "NR": 0.7e6}  # Hz; the narrowest LTE carrier has 1.08 MHz (TS 36.104 5.6)
+CUT_SHARE = 0.25  # of it, for a carrier that the end of the sampled band cuts
 LINE_COLUMNS, LINE_BAND, LINE_SHARE = 3, 8, 0.95  # a tone's window response holds 3 columns; a carrier is flat
 # An edge's step in power: columns around it in which it is looked for, and the least that counts. A carrier that is
 # partly loaded has steps inside too, so a longer reach or a smaller step makes the worst edges worse.
@@ -57,9 +58,9 @@ def extract_bands(
 
     bands, labels = [], np.zeros(columns, np.uint8)
     for first, last, kind in runs:
-        cut = first == 0 or last == columns  # the rest of a wider carrier may be narrow
-        narrow = (last - first) * width < NARROWEST.get(classes[kind], 0.0)
-        if classes[kind] in NARROWEST and ((narrow and not cut) or _is_line(level[first:last] - floor)):
+        cut = first == 0 or last == columns
+        narrow = (last - first) * width < NARROWEST.get(classes[kind], 0.0) * (CUT_SHARE if cut else 1)
+        if classes[kind] in NARROWEST and (narrow or _is_line(level[first:last] - floor)):
             continue
         labels[first:last] = kind
         low, high = _edge(occupied, level, first, -1), _edge(occupied, level, last - 1, 1)

@@ -111,14 +111,14 @@ def open_recording(
     Raises AtaError, one sentence, for whatever is missing, cut short or not understood.
     """
     path = Path(path)
+    if path.is_dir():
+        raise AtaError(f"{path} is a folder; name one recording in it")
     if path.suffix in (".sigmf-meta", ".sigmf-data"):
         return _open_sigmf(path.with_suffix(".sigmf-meta"))
     if path.with_name(path.name + ".sigmf-meta").exists():
         return _open_sigmf(path.with_name(path.name + ".sigmf-meta"))
     if not path.exists():
         raise AtaError(f"there is no recording {path}")
-    if path.is_dir():
-        raise AtaError(f"{path} is a folder; name one recording in it")
     if path.suffix == ".sigmf":
         raise AtaError(f"{path} is a SigMF archive; unpack it first: tar xf {path.name}")
     if not rate or not datatype:

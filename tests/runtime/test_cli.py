@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_model import write_tiny_model
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -99,6 +100,10 @@ def test_a_real_recording_gives_records_sigmf_and_a_picture(captures: Path, tmp_
         (["replay", "noise.sigmf-meta", "--engine", "abacus"], "no engine"),
         (["replay", "noise.sigmf-meta", "--model", "noise.sigmf-data"], "ONNX"),
         (["replay", "noise.sigmf-meta", "--jsonl", "no/such/folder.jsonl"], "cannot be written"),
+        (["replay", "noise.sigmf-meta", "--png", "no/such/folder.png"], "cannot be written"),
+        (["replay", "noise.sigmf-meta", "--jsonl", "/dev/full"], "No space"),
+        (["replay", "noise.sigmf-meta", "--frame-ms", "0"], "frame is 0 ms"),
+        (["replay", "."], "is a folder"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_code_2(recording: Path, args: list[str], says: str) -> None:
@@ -112,3 +117,70 @@ def test_the_doctor_finds_kernel_model_and_gnuradio_in_order(tmp_path: Path) -> 
     ran = ata_sense("doctor", cwd=tmp_path)
     for what in ("GNU Radio", "kernel", "model", "onnxruntime-cpu"):
         assert any(line.startswith("ok") and what in line for line in ran.stdout.splitlines()), ran.stdout
+
+
+def test_a_person_gets_a_table_and_how_fast_it_went(recording: Path) -> None:
+    model = write_tiny_model(recording.parent / "tiny.onnx")
+    data = recording.with_suffix(".sigmf-data")
+    iq = np.fromfile(data, "<c8")
+    spectrum = np.fft.fft(iq)
+    spectrum[abs(np.fft.fftfreq(len(iq), 1 / 2e6) - 0.2e6) < 0.45e6] *= 10
+    np.fft.ifft(spectrum).astype("<c8").tofile(data)
+    ran = ata_sense("replay", recording, "--model", model, "--frame-ms", 2, cwd=recording.parent)
+    header, line = ran.stdout.splitlines()
+    assert header.split() == ["label", "from", "to", "width", "sure", "SNR", "on", "frames"]
+    assert line.startswith("LTE") and line.endswith("3 of 3")
+    assert float(line.split()[1]) == pytest.approx(799.75, abs=0.02)
+    assert "3 frames, 4.5 ms" in ran.stderr and "x real time" in ran.stderr
+
+
+@pytest.mark.parametrize("option", ["--jsonl", "--sigmf", "--png"])
+@pytest.mark.parametrize("suffix", [".sigmf-meta", ".sigmf-data"])
+def test_no_output_overwrites_the_recording(recording: Path, option: str, suffix: str) -> None:
+    files = [recording, recording.with_suffix(".sigmf-data")]
+    before = [f.read_bytes() for f in files]
+    ran = ata_sense("replay", recording, option, recording.with_suffix(suffix), cwd=recording.parent)
+    assert ran.returncode == 2
+    assert "belongs to the recording" in ran.stderr
+    assert [f.read_bytes() for f in files] == before
+
+
+@pytest.fixture
+def long_recording(tmp_path: Path) -> Path:
+    """Some 1900 frames of 1 ms, whose records no pipe holds all at once."""
+    np.zeros(2 * 2_000_000, np.int8).tofile(tmp_path / "long.iq")
+    return tmp_path / "long.iq"
+
+
+RAW = ("--rate", "1.05e6", "--format", "ci8", "--frame-ms", "1")
+
+
+def test_a_replay_that_is_killed_leaves_the_records_it_had(long_recording: Path) -> None:
+    fifo = long_recording.parent / "records.jsonl"
+    os.mkfifo(fifo)
+    model = write_tiny_model(long_recording.parent / "tiny.onnx")
+    command = [sys.executable, ROOT / "apps" / "ata-sense", "replay", long_recording, *RAW, "--model", model]
+    with subprocess.Popen([*command, "--jsonl", fifo], stderr=subprocess.DEVNULL) as replay, fifo.open() as lines:
+        assert [json.loads(next(lines))["frame"] for _ in range(5)] == [0, 1, 2, 3, 4]
+        assert replay.poll() is None
+        replay.kill()
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault(long_recording: Path) -> None:
+    model = write_tiny_model(long_recording.parent / "tiny.onnx")
+    command = [sys.executable, ROOT / "apps" / "ata-sense", "replay", long_recording, *RAW, "--model", model]
+    with subprocess.Popen([*command, "--jsonl", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert json.loads(run.stdout.readline())["frame"] == 0
+        run.stdout.close()
+        assert all(line.startswith("ata-sense: ") for line in run.stderr.read().splitlines())
+    assert run.returncode == 0
+
+
+def test_a_module_that_does_not_load_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "gnuradio").mkdir()
+    (tmp_path / "gnuradio" / "__init__.py").touch()
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, ROOT / "apps" / "ata-sense", "doctor"]
+    ran = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path, check=False, timeout=60)
+    assert ran.returncode == 2
+    assert len(ran.stderr.splitlines()) == 1 and "make setup" in ran.stderr

@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""JSON lines and SigMF annotations, as other programs read them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sigmf
+from gnuradio.ata.errors import AtaError
+from gnuradio.ata.records import Band, Record
+from gnuradio.ata.sinks import JsonLines, SigmfAnnotations
+
+RATE = 25.6e6  # 100 kHz a column
+
+
+def record(start: int, *bands: tuple[str, float, float], count: int = 1000, freq: float = 8e8) -> Record:
+    """bands: (label, lower edge, upper edge) in MHz."""
+    found = tuple(Band(label, 1e6 * low, 1e6 * high, 0.8, 10.0, 1.0) for label, low, high in bands)
+    return Record(start // count, start, count, None, freq, RATE, "m-1", "e", False, 0, None, found)
+
+
+def annotations(path: Path, *records: Record) -> list[tuple[str, int, int]]:
+    sink = SigmfAnnotations(path)
+    for r in records:
+        sink.write(r)
+    sink.close()
+    notes = json.loads(path.read_text())["annotations"]
+    return [(n["core:label"], n["core:sample_start"], n["core:sample_count"]) for n in notes]
+
+
+def dataset(folder: Path, **head: object) -> Path:
+    np.zeros(8000, np.int8).tofile(folder / "iq.sigmf-data")
+    offset = head.get("core:offset", 0)
+    meta = {
+        "global": {"core:datatype": "ci8", "core:sample_rate": RATE, "core:version": "1.0.0", **head},
+        "captures": [
+            {"core:sample_start": offset, "core:frequency": 8e8, "core:datetime": "2026-01-01T00:00:00Z"},
+            {"core:sample_start": offset + 2000, "core:frequency": 9e8},
+        ],
+        "annotations": [{"core:sample_start": offset, "core:label": "mine"}],
+    }
+    (folder / "iq.sigmf-meta").write_text(json.dumps(meta))
+    return folder / "iq.sigmf-data"
+
+
+def test_a_band_that_stays_is_one_annotation(tmp_path: Path) -> None:
+    frames = [record(1000 * i, ("LTE", 795 + 0.1 * (i % 2), 805)) for i in range(4)]
+    assert annotations(tmp_path / "a.sigmf-meta", *frames) == [("LTE", 0, 4000)]
+
+
+def test_a_gap_a_label_or_an_edge_ends_a_run_and_all_are_sorted(tmp_path: Path) -> None:
+    assert annotations(
+        tmp_path / "a.sigmf-meta",
+        record(0, ("LTE", 795, 805), ("NR", 806, 809)),
+        record(1000, ("LTE", 795, 805)),
+        record(2000, ("NR", 795, 805)),
+        record(3000, ("NR", 795, 806)),
+        record(5000, ("NR", 795, 806)),
+    ) == [("LTE", 0, 2000), ("NR", 0, 1000), ("NR", 2000, 1000), ("NR", 3000, 1000), ("NR", 5000, 1000)]
+
+
+def test_a_frame_moved_back_continues_a_run(tmp_path: Path) -> None:
+    frames = [record(0, ("LTE", 795, 805)), record(1000, ("LTE", 795, 805)), record(1400, ("LTE", 795, 805))]
+    assert annotations(tmp_path / "a.sigmf-meta", *frames) == [("LTE", 0, 2400)]
+
+
+def test_an_edge_that_creeps_does_not_drag_a_run_along(tmp_path: Path) -> None:
+    frames = [record(1000 * i, ("LTE", 795, 805 + 0.15 * i)) for i in range(12)]
+    assert len(annotations(tmp_path / "a.sigmf-meta", *frames)) > 1
+
+
+@pytest.mark.filterwarnings("ignore:Data source ends")  # the sigmf package leaves core:offset out of that sum
+def test_other_programs_read_the_annotations_beside_their_samples(tmp_path: Path) -> None:
+    """All that the schema leaves open: extensions, dataset, captures, order; and it validates."""
+    out = tmp_path / "found.sigmf-meta"
+    sink = SigmfAnnotations(out, dataset(tmp_path, **{"core:offset": 500}))
+    sink.write(record(0, ("LTE", 795, 805), count=2000))
+    sink.write(record(2000, ("NR", 895, 905), count=2000, freq=9e8))
+    sink.close()
+    read = sigmf.fromfile(str(out))
+    read.validate()
+    head = read.get_global_info()
+    assert head["core:dataset"] == "iq.sigmf-data"
+    assert (head["core:datatype"], head["core:sample_rate"], head["core:offset"]) == ("ci8", RATE, 500)
+    assert {e["name"] for e in head["core:extensions"]} == {"ata", "signal"}
+    assert [(c["core:sample_start"], c["core:frequency"]) for c in read.get_captures()] == [(500, 8e8), (2500, 9e8)]
+    first, second = read.get_annotations()
+    assert (first["core:sample_start"], second["core:sample_start"]) == (500, 2500)
+    assert first["signal:detail"]["standard"] == "3gpp_lte"
+    assert first["ata:confidence"] == 0.8
+    assert "m-1" in first["core:generator"]
+
+
+def test_a_file_somewhere_else_names_its_samples_from_there(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    out = tmp_path / "results" / "found.sigmf-meta"
+    sink = SigmfAnnotations(out, dataset(tmp_path))
+    sink.close()
+    named = json.loads(out.read_text())["global"]["core:dataset"]
+    assert (out.parent / named).resolve() == tmp_path / "iq.sigmf-data"
+
+
+def test_metadata_that_somebody_wrote_are_never_overwritten(tmp_path: Path) -> None:
+    data = dataset(tmp_path)
+    before = (tmp_path / "iq.sigmf-meta").read_text()
+    with pytest.raises(AtaError, match="did not write"):
+        SigmfAnnotations(tmp_path / "iq.sigmf-meta", data)
+    assert (tmp_path / "iq.sigmf-meta").read_text() == before
+
+
+def test_annotations_of_an_earlier_run_are_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.sigmf-meta"
+    assert annotations(path, record(0, ("LTE", 795, 805))) == [("LTE", 0, 1000)]
+    assert annotations(path, record(0, ("NR", 795, 805))) == [("NR", 0, 1000)]
+
+
+def test_every_finished_line_is_there_before_the_next(tmp_path: Path) -> None:
+    sink = JsonLines(tmp_path / "r.jsonl")
+    for i in range(3):
+        sink.write(record(1000 * i))
+        lines = (tmp_path / "r.jsonl").read_text().splitlines()
+        assert [json.loads(line)["frame"] for line in lines] == list(range(i + 1))
+
+
+@pytest.mark.parametrize("sink", [JsonLines, SigmfAnnotations])
+def test_what_cannot_be_written_is_said_at_once(tmp_path: Path, sink: type) -> None:
+    with pytest.raises(AtaError, match="cannot be written"):
+        sink(tmp_path / "no" / "such" / "file")
+
+
+def test_a_full_disk_is_one_sentence() -> None:
+    with pytest.raises(AtaError, match="No space"):
+        JsonLines("/dev/full").write(record(0))
