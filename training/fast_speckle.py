@@ -14,16 +14,18 @@ from functools import lru_cache
 
 import torch
 
+from training.fast_mixing import Frame
+
 FEW_LOOKS = 4.0  # up to so many looks a pixel the speckle is that of real noise, drawn and transformed
 NEXT_COLUMN = 4 / 9  # correlation in power of a Hann window's neighbouring columns
 # moving average whose output's neighbours correlate as a Hann window's columns do in power: 4/9, 1/36
 COLUMN_TAPS = (0.8694, 0.4930, 0.0320)
 
 
-def speckle(frame, total: torch.Tensor, calm: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def speckle(frame: Frame, total: torch.Tensor, calm: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Factors of mean 1 for the pixels of a frame, float32 [T, F].
 
-    frame: a `fastpath.Frame`. total, calm: `fastpath.expected_density`'s, float32 [T, F] and [3, T, F].
+    total, calm: `fastpath.expected_density`'s, float32 [T, F] and [3, T, F].
     """
     alone = looks_variance(frame)
     left = (1 - calm[0] / total.square() / alone).clamp(0.02, 1)
@@ -52,7 +54,7 @@ def _shuffled(field: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return field[torch.randperm(field.shape[0], generator=generator)]
 
 
-def _noise_looks(frame, generator: torch.Generator) -> torch.Tensor:
+def _noise_looks(frame: Frame, generator: torch.Generator) -> torch.Tensor:
     """Pixel powers of white noise in the frame's own geometry, mean 1."""
     count = (frame.segments - 1) * frame.hop + frame.columns
     noise = torch.view_as_complex(torch.randn(count, 2, generator=generator))
@@ -63,7 +65,7 @@ def _noise_looks(frame, generator: torch.Generator) -> torch.Tensor:
     return pixels / (2 * float(frame.window.square().sum()) * frame.looks[:, None])
 
 
-def looks_variance(frame) -> torch.Tensor:
+def looks_variance(frame: Frame) -> torch.Tensor:
     """Relative variance of each row's pixels where nothing but white noise is; float32 [T, 1]."""
     return _looks_variance(frame.columns, frame.hop, int(frame.looks.max()))[frame.looks - 1][:, None]
 

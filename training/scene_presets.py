@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Presets with a fixed band: the paper protocol's frames (facts of its data: docs/training.md) and the demo's scene."""
+"""Presets with a fixed band: the frames of the paper protocol (Dang et al., IEEE WCL 2025), and the demo's scene."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from training.channel import make_channel
-from training.fastpath import Frame, fast_power, time_weights
+from training.fast_mixing import Frame, time_weights
+from training.fastpath import fast_power
 from training.impairments import Receiver
 from training.scene import Emitter, Scene, draw_scene, scene_iq
 from training.spectrogram import frame_geometry, pixel_power
