@@ -48,12 +48,14 @@ def judge_pixels(session: onnxruntime.InferenceSession, batches: list[Example]) 
 
 
 def pixel_figures(model: Path, preset: str, count: int, workers: int) -> dict:
-    """Figures on `count` test scenes (paper-test: of each noise level), pooled and by level."""
+    """Figures on `count` test scenes (paper-test: of each noise level), pooled and by level; images as it was trained."""
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    metadata = json.loads(session.get_modelmeta().custom_metadata_map["ata"])
+    front_end = metadata["trained"].get("front_end", "ata")
     pooled, by_level = Pixels(CLASSES), {}
     fixed = [{"level_db": level} for level in PAPER_LEVELS] if preset.startswith("paper") else [{}]
     for more in fixed:
-        made = judge_pixels(session, fixed_set(preset, count, TEST_SEEDS, workers, **more))
+        made = judge_pixels(session, fixed_set(preset, count, TEST_SEEDS, workers, front_end, **more))
         pooled.merge(made)
         if more:
             by_level[more["level_db"]] = made.figures()
