@@ -131,16 +131,16 @@ def _open_sigmf(meta_path: Path) -> Recording:
         meta = json.loads(meta_path.read_text(encoding="utf-8"))
     except OSError as failure:
         raise AtaError(f"{meta_path} cannot be read: {failure.strerror}") from failure
-    except ValueError as failure:
+    except (ValueError, RecursionError) as failure:
         raise AtaError(f"{meta_path} is no JSON: {failure}") from failure
     try:
         head, captures = meta["global"], meta["captures"]
         datatype, rate = str(head["core:datatype"]), float(head["core:sample_rate"])
         channels = int(head.get("core:num_channels", 1))
-        data = head.get("core:dataset")
+        data = str(head.get("core:dataset") or "")
         headers = [int(c.get("core:header_bytes", 0)) for c in captures] or [0]
         trailing, offset = int(head.get("core:trailing_bytes", 0)), int(head.get("core:offset", 0))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as failure:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, IndexError) as failure:
         raise AtaError(f"{meta_path} is no SigMF recording: {failure!r} is missing or wrong") from failure
     if channels != 1:
         raise AtaError(f"{meta_path} holds {channels} channels; only recordings of one are read")
@@ -167,7 +167,7 @@ def _captures(path: Path, entries: list[dict], samples: int, offset: int) -> lis
         starts = [int(e.get("core:sample_start", 0)) for e in entries]
         freqs = [float(e.get("core:frequency", 0.0)) for e in entries]
         began = [_datetime(e.get("core:datetime")) for e in entries]
-    except (TypeError, ValueError, AttributeError) as failure:
+    except (TypeError, ValueError, OverflowError, AttributeError) as failure:
         raise AtaError(f"the captures of {path} do not fit: {failure}") from failure
     if starts[0] == offset:  # SigMF counts from core:offset; some writers count from the file's start all the same
         starts = [s - offset for s in starts]

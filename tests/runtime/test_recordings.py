@@ -102,6 +102,64 @@ def test_captures_that_do_not_fit_are_said(tmp_path: Path, captures: list[dict])
         open_recording(sigmf(tmp_path, encode("cf32_le"), captures))
 
 
+ODD = (None, [], {}, "", "x", -1, 0, float("inf"), float("nan"), 2**70, True, [1], {"a": 1}, 1.5, "../..")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [(), ("global",), ("captures",), ("captures", 0)]
+    + [("global", f"core:{k}") for k in ("datatype", "sample_rate", "num_channels", "dataset", "offset")]
+    + [("global", "core:trailing_bytes")]
+    + [("captures", 0, f"core:{k}") for k in ("sample_start", "frequency", "datetime", "header_bytes")],
+    ids=lambda place: "/".join(map(str, place)),
+)
+def test_whatever_stands_in_the_metadata_is_read_or_refused(tmp_path: Path, place: tuple) -> None:
+    path = sigmf(tmp_path, encode("cf32_le"))
+    for odd in ODD:
+        meta = json.loads(path.read_text()) if place else odd
+        within = meta
+        for key in place[:-1]:
+            within = within[key]
+        if place:
+            within[place[-1]] = odd
+        (tmp_path / "y.sigmf-meta").write_text(json.dumps(meta))
+        (tmp_path / "y.sigmf-data").write_bytes(encode("cf32_le"))
+        try:
+            recording = open_recording(tmp_path / "y.sigmf-meta")
+            assert recording.read(0, recording.samples).dtype == np.complex64
+        except AtaError as refusal:
+            assert "\n" not in str(refusal)
+
+
+def test_indices_are_counted_from_the_offset_and_past_the_header(tmp_path: Path) -> None:
+    captures = [{"core:sample_start": 70, "core:header_bytes": 5}, {"core:sample_start": 72}]
+    head = {"core:offset": 70, "core:trailing_bytes": 3}
+    recording = open_recording(sigmf(tmp_path, b"?" * 5 + encode("cf32_le") + b"!" * 3, captures, **head))
+    assert [(c.start, c.count) for c in recording.captures] == [(0, 2), (2, 2)]
+    assert np.array_equal(recording.read(0, 4), SAMPLES)
+
+
+def test_headers_between_captures_are_refused(tmp_path: Path) -> None:
+    captures = [{"core:sample_start": 0}, {"core:sample_start": 2, "core:header_bytes": 8}]
+    with pytest.raises(AtaError, match="between its captures"):
+        open_recording(sigmf(tmp_path, encode("cf32_le"), captures))
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_said(tmp_path: Path) -> None:
+    recording = open_recording(sigmf(tmp_path, encode("cf32_le")))
+    (tmp_path / "x.sigmf-data").write_bytes(encode("cf32_le")[:9])
+    with pytest.raises(AtaError, match="became shorter"):
+        recording.read(0, 4)
+
+
+def test_a_folder_or_an_archive_is_said(tmp_path: Path) -> None:
+    with pytest.raises(AtaError, match="folder"):
+        open_recording(tmp_path, rate=1e6, datatype="cf32_le")
+    (tmp_path / "a.sigmf").touch()
+    with pytest.raises(AtaError, match="tar xf"):
+        open_recording(tmp_path / "a.sigmf")
+
+
 def test_files_that_are_not_whole_are_said(tmp_path: Path) -> None:
     with pytest.raises(AtaError, match="cut short"):
         open_recording(sigmf(tmp_path, encode("cf32_le")[:-3]))
