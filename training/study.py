@@ -41,8 +41,8 @@ def one_run(args: argparse.Namespace, segmenter: str, variant: str, seed: int) -
     if not figures.exists():
         command = [sys.executable, "-W", "ignore", TRAIN, "--out", out, "--preset", "paper", "--segmenter", segmenter,
                    *SEGMENTERS[segmenter], "--variant", variant, "--seed", seed, "--steps", args.steps,
-                   "--batch", args.batch, "--validation", args.validation, "--workers", args.workers, "--threads", args.threads, "--front-end",
-                   args.front_end]  # fmt: skip
+                   "--batch", args.batch, "--validation", args.validation, "--workers", args.workers,
+                   "--threads", args.threads, "--front-end", args.front_end]  # fmt: skip
         if (out / "checkpoint.pt").exists():
             command.append("--resume")
         if subprocess.run([str(part) for part in command], check=False).returncode:
@@ -114,8 +114,8 @@ def report(args: argparse.Namespace, results: dict[tuple[str, str, int], dict]) 
     return "\n".join([
         "# What the adversarial term gives", "",
         f"Paper protocol, front end `{args.front_end}`, {args.steps} steps of {args.batch} frames, {args.test} test "
-        "frames at each of six noise levels; mean ± standard deviation over seeds; differences are paired by seed, with their 95 % "
-        "confidence interval. `column_mean` averages each column's probabilities over the frame. `released` is not in the "
+        "frames at each of six noise levels; mean ± standard deviation over seeds; differences are paired by seed, with "
+        "their 95 % confidence interval. `column_mean` averages each column's probabilities over the frame. `released` is not in the "
         "table: its segmenter equals `none` bit for bit.", "",
         table(results), "", f"![mIoU by noise level]({args.report.stem}.png)", "",
     ])  # fmt: skip
