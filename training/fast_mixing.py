@@ -82,10 +82,15 @@ class Lobe:
         self.frame = frame
         self.table = lobe_table(frame.columns, round(symbol * frame.samp_rate, 3))
 
-    def at(self, columns: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
-        """Density per Hz and unit power, float32 [K, columns]; position: float64 [K], in columns."""
+    def at(self, columns: torch.Tensor, position: torch.Tensor, around: bool) -> torch.Tensor:
+        """Density per Hz and unit power, float32 [K, columns]; position: float64 [K], in columns.
+
+        around: what passes one end of the band comes in at the other, as it does in a DFT; not so a distant tail.
+        """
         steps = torch.round(position * LOBE_STEPS).to(torch.int32)
         index = (columns.to(torch.int32) * LOBE_STEPS)[None, :] - steps[:, None]
+        if not around:
+            index.clamp_(-len(self.table) // 2, len(self.table) // 2)
         return self.table[index.remainder_(len(self.table)).long()] / float(self.frame.samp_rate)
 
     def near(self, freqs: torch.Tensor, scs: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -94,7 +99,7 @@ class Lobe:
         low = int(torch.floor(freqs[0] / frame.column_hz)) - NEAR + frame.columns // 2
         high = int(torch.ceil(freqs[-1] / frame.column_hz)) + NEAR + frame.columns // 2
         near = torch.arange(low, high + 1)[: frame.columns] % frame.columns
-        return near, self.at(near, freqs / frame.column_hz + frame.columns // 2) * scs
+        return near, self.at(near, freqs / frame.column_hz + frame.columns // 2, around=True) * scs
 
     def far(self, power: torch.Tensor, freqs: torch.Tensor, near: torch.Tensor, scs: float) -> torch.Tensor:
         """What reaches the other columns, from subcarriers taken together in 32 parts; float32 [..., F]."""
@@ -110,7 +115,7 @@ class Lobe:
         middle = torch.nn.functional.pad(freqs, (0, pad), value=float(freqs[-1])).reshape(-1, size).mean(1)
         columns = rest.nonzero()[:, 0]
         position = middle / self.frame.column_hz + self.frame.columns // 2
-        out[:, columns] = grouped @ (self.at(columns, position) * scs)
+        out[:, columns] = grouped @ (self.at(columns, position, around=False) * scs)
         return out
 
 

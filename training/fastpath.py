@@ -52,7 +52,8 @@ def expected_density(scene: Scene, frame: Frame) -> tuple[torch.Tensor, torch.Te
         steady += calm
     if receiver:
         lines = receiver.line_density(frame.freqs / frame.samp_rate).float()
-        total += lines + receiver.flicker_density(frame.freqs / frame.samp_rate, frame.samp_rate)
+        flicker = receiver.flicker_density(frame.freqs / frame.samp_rate, frame.samp_rate)
+        total += lines + _through_lobe(flicker[None])
         steady[0] += lines.square() * looks_variance(frame)
         steady[1] += lines * lines.roll(-1) * looks_variance(frame) * NEXT_COLUMN
         if receiver.iq_db is not None:  # column c mirrors to F - c, the lowest column to itself
