@@ -50,7 +50,6 @@ def test_every_sample_is_analysed_and_the_last_frame_moves_back(recording: Path)
     assert lines[1]["time"] == "2026-11-23T21:07:00.001000Z"
 
 
-@pytest.mark.xfail(reason="the interim model sees carriers in some noise: python/ata/models/README.md")
 def test_noise_is_neither_lte_nor_nr(recording: Path) -> None:
     ran = ata_sense("replay", recording, "--jsonl", "-", cwd=recording.parent)
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
@@ -62,7 +61,6 @@ def test_a_recording_shorter_than_a_frame_is_one_frame(recording: Path) -> None:
     assert [json.loads(x)["sample_count"] for x in ran.stdout.splitlines()] == [9000]
 
 
-@pytest.mark.xfail(reason="the interim model calls this LTE carrier NR: python/ata/models/README.md")
 def test_a_real_carrier_is_found_where_it_is(captures: Path, tmp_path: Path) -> None:
     meta_path = captures / "real-lte" / "fdd20-a.sigmf-meta"
     assert ata_sense("replay", meta_path, "--jsonl", "out.jsonl", cwd=tmp_path).returncode == 0
