@@ -123,7 +123,9 @@ class segmenter(gr.sync_block):
         self._base = self._seen
         if not self._sinks:
             self._sinks = [JsonLines(self._jsonl)] if self._jsonl else []
-            self._sinks += [SigmfAnnotations(self._sigmf, dataset=self._dataset or None)] if self._sigmf else []
+            if self._sigmf:
+                columns = self._sensor.model.columns
+                self._sinks.append(SigmfAnnotations(self._sigmf, self._dataset or None, columns=columns))
         if self._live:
             self._worker = NewestWins(self._analyse_beside)
         return True
