@@ -71,6 +71,9 @@ def test_every_fault_at_any_length_and_rate(count, rate):
 
 def test_seeds_give_the_same_samples():
     assert torch.equal(EVERYTHING.apply(noise(), RATE), EVERYTHING.apply(noise(), RATE))
+    for fault in ({"flicker_db": 20.0}, {"phase_noise": 0.1}):
+        one, two = (Receiver(seed=seed, **fault).apply(tone(0.1), RATE) for seed in (1, 2))
+        assert not torch.allclose(one, two, atol=1e-3), fault
 
 
 def test_filter_and_tilt():
