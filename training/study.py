@@ -115,8 +115,8 @@ def report(args: argparse.Namespace, results: dict[tuple[str, str, int], dict]) 
         "# What the adversarial term gives", "",
         f"Paper protocol, front end `{args.front_end}`, {args.steps} steps of {args.batch} frames, {args.test} test "
         "frames at each of six noise levels; mean ± standard deviation over seeds; differences are paired by seed, with "
-        "their 95 % confidence interval. `column_mean` averages each column's probabilities over the frame. `released` is not in the "
-        "table: its segmenter equals `none` bit for bit.", "",
+        "their 95 % confidence interval. `column_mean` averages each column's probabilities over the frame. "
+        "`released` is not in the table: its segmenter equals `none` bit for bit.", "",
         table(results), "", f"![mIoU by noise level]({args.report.stem}.png)", "",
     ])  # fmt: skip
 
