@@ -47,8 +47,11 @@ def extract_bands(
     columns = len(occupied)
     width = samp_rate / columns
     level = power.mean(0)
-    noise = _noise(level, occupied)
+    quiet = occupied < 1 - SURE
+    noise = float(np.median(level[quiet])) if quiet.any() else None  # mean power of the median noise column
     floor = noise if noise is not None else float(np.percentile(power, 5))
+    decibels = 10 * np.log10(power + np.float32(1e-30))
+    floor_db = float(np.median(decibels[:, quiet].mean(0)) if quiet.any() else np.percentile(decibels, 5))
 
     runs: list[Run] = []
     for first, last in _runs(occupied >= OCCUPIED):
@@ -64,15 +67,14 @@ def extract_bands(
             continue
         labels[first:last] = kind
         low, high = _edge(occupied, level, first, -1), _edge(occupied, level, last - 1, 1)
-        rows = power[:, first:last].mean(1)
         bands.append(
             Band(
                 label=classes[kind],
                 freq_lower_edge=center_freq + (low - columns / 2) * width,
                 freq_upper_edge=center_freq + (high - columns / 2) * width,
                 confidence=round(float(evidence[kind, first:last].mean()), 4),
-                snr_db=_snr_db(float(rows.mean()), noise),
-                duty_cycle=_duty_cycle(rows, floor),
+                snr_db=_snr_db(float(level[first:last].mean()), noise),
+                duty_cycle=_duty_cycle(decibels[:, first:last].mean(1), floor_db),
             )
         )
     return bands, labels
@@ -98,9 +100,8 @@ def _split(evidence: np.ndarray) -> list[Run]:
     """
     columns = evidence.shape[1]
     window = np.ones(min(SMOOTH, columns))
-    weight = np.convolve(np.ones(columns), window, "same")
-    wavering = np.array([np.convolve(e, window, "same")[:columns] / weight[:columns] for e in evidence]).argmax(0)
-    borders = [0, *(np.flatnonzero(np.diff(wavering)) + 1).tolist(), columns]
+    smooth = np.array([np.convolve(e, window, "same") for e in evidence])
+    borders = [0, *(np.flatnonzero(np.diff(smooth.argmax(0))) + 1).tolist(), columns]
     total = np.concatenate([np.zeros((len(evidence), 1)), np.cumsum(evidence, 1)], 1)
     while True:
         parts = [(a, b, int((total[:, b] - total[:, a]).argmax())) for a, b in pairwise(borders)]
@@ -193,21 +194,18 @@ def _power_step(level: np.ndarray, near: int, outwards: int, otherwise: float) -
     return float(middles[best] + outwards * (share - 1.5))
 
 
-def _noise(level: np.ndarray, occupied: np.ndarray) -> float | None:
-    """Mean power of a noise pixel: the median noise column's; None where there is none."""
-    quiet = occupied < 1 - SURE
-    return float(np.median(level[quiet])) if quiet.any() else None
-
-
 def _snr_db(power: float, noise: float | None) -> float | None:
     if not noise or not power > 0:
         return None
     return round(10 * float(np.log10(power / noise)), 2)
 
 
-def _duty_cycle(rows: np.ndarray, noise: float) -> float:
-    """Share of rows whose power, float32 [T], is over half way (in dB) from the noise to what the band reaches."""
+def _duty_cycle(rows: np.ndarray, floor: float) -> float:
+    """Share of rows whose level, float32 [T], is over half way from the floor to what the band reaches; all in dB.
+
+    Levels are means of dB over the columns, in which the line of a local oscillator, always on, counts for little.
+    """
     strong = float(np.percentile(rows, 95))
-    if not noise > 0 or strong < noise * 10 ** (2 * ON_DB / 10):
+    if strong < floor + 2 * ON_DB:
         return 1.0
-    return round(float((rows > np.sqrt(noise * strong)).mean()), 4)
+    return round(float((rows > (floor + strong) / 2).mean()), 4)

@@ -135,6 +135,14 @@ def test_duty_cycle_counts_the_rows_that_are_on() -> None:
     assert found[0].duty_cycle == pytest.approx(0.25)
 
 
+def test_a_dc_line_does_not_keep_a_band_on() -> None:
+    logits, power = scene((50, 200, 1))
+    power[12:] = 1.0
+    power[:, 127:130] = 1e4
+    found, _ = extract_bands(logits, power, CLASSES, 0.0, RATE)
+    assert found[0].duty_cycle == pytest.approx(12 / 32)
+
+
 def test_silence_has_no_bands_and_no_nan() -> None:
     logits = np.zeros((4, 8, F), np.float32)
     found, labels = extract_bands(logits, np.zeros((8, F), np.float32), CLASSES, 0.0, RATE)

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 # VOLK makes its threads flush subnormal numbers to zero, also where Python reads a number.
 finite = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
-bands = st.builds(
-    Band, st.sampled_from(["LTE", "NR", "other"]), finite, finite, st.floats(0, 1), st.none() | finite, st.floats(0, 1)
-)
+share = st.floats(0, 1, allow_subnormal=False)
+bands = st.builds(Band, st.sampled_from(["LTE", "NR", "other"]), finite, finite, share, st.none() | finite, share)
 index = st.integers(0, 2**63)
 made = st.builds(
     Record, index, index, index, st.none() | st.text(), finite, finite, st.text(), st.text(), st.booleans(), index,
