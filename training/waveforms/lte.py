@@ -94,7 +94,6 @@ def _downlink(config: LteConfig, index: torch.Tensor, down: torch.Tensor, rng: t
         sent = mixed[number, symbol]
         re[:, symbol] = torch.where((sent != 0) & heard[:, symbol, None], sent, re[:, symbol])
     _add_sync(config, re, number, rng)
-    re[~down] = 0
     return re
 
 

@@ -22,7 +22,7 @@ from training.waveforms.sequences import qam, zadoff_chu
 _DFT_PRBS = tuple(m for m in range(1, 276) if m in {2**a * 3**b * 5**c for a in range(9) for b in range(6)
                                                     for c in range(4)})  # TS 36.211 5.3.3, TS 38.211 6.3.1.4
 _NR_PATTERNS = ("DDDSU", "DDSU", "DSUUU", "DDDDDDDSUU", "DSUU")
-_LEVEL_DB = 3.0  # standard deviation of terminals' powers where they arrive
+_LEVEL_DB = 6.0  # terminals' powers where they arrive, +-
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _users(free: int, load: float, rng: torch.Generator) -> list[tuple[int, int,
         if most < 1:
             break
         wide = max(m for m in _DFT_PRBS if m <= most)
-        level = _LEVEL_DB * torch.randn(1, generator=rng).clamp(-2, 2).item()
+        level = _LEVEL_DB * (2 * torch.rand(1, generator=rng).item() - 1)
         found.append((low, wide, 10 ** (level / 20), (4, 16, 64)[int(3 * order)]))
         low += wide
     return found
