@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fading channels: the delay profiles of TS 38.901 and TS 36.101 with Doppler, as taps that both renderers can use."""
+"""Fading channels: the delay profiles of TR 38.901 and TS 36.101 with Doppler, as taps that both renderers can use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from training.errors import DataError
 
-# TS 38.901 tables 7.7.2-1 to 7.7.2-5: (delay in delay spreads, power in dB); D and E begin with a line-of-sight tap.
+# TR 38.901 tables 7.7.2-1 to 7.7.2-5: (delay in delay spreads, power in dB); D and E begin with a line-of-sight tap.
 # fmt: off
 TDL = {
     "A": ((0.0, 0.3819, 0.4025, 0.5868, 0.4610, 0.5375, 0.6708, 0.5750, 0.7618, 1.5375, 1.8978, 2.2242, 2.1718, 2.4942,
@@ -121,10 +121,10 @@ class Channel:
 
 
 def make_channel(profile: str, delay_spread: float, doppler: float, rng: torch.Generator) -> Channel:
-    """A realisation of "A" to "E" (TS 38.901 7.7.2, scaled to `delay_spread` s), "EPA", "EVA", "ETU" or "flat".
+    """A realisation of "A" to "E" (TR 38.901 7.7.2, scaled to `delay_spread` s), "EPA", "EVA", "ETU" or "flat".
 
     Taps fade with the Jakes spectrum of `doppler` Hz, each a sum of sinusoids from random directions. The line of sight
-    of D and E stands at 0.7 of it (TS 38.901 7.7.2), as does a flat path that does not move. DataError for another
+    of D and E stands at 0.7 of it (TR 38.901 7.7.2), as does a flat path that does not move. DataError for another
     profile, a negative spread or a negative Doppler.
     """
     if profile not in PROFILES:
@@ -149,7 +149,7 @@ def make_channel(profile: str, delay_spread: float, doppler: float, rng: torch.G
 
 
 def random_channel(rng: torch.Generator) -> Channel:
-    """Any profile, delay spreads of 10 ns to 1 us (TS 38.901 table 7.7.3-1), Doppler 0 to 500 Hz."""
+    """Any profile, delay spreads of 10 ns to 1 us (TR 38.901 table 7.7.3-1), Doppler 0 to 500 Hz."""
     draw = torch.rand(4, generator=rng).tolist()
     profiles = ("A", "B", "C", "C", "D", "E", "EPA", "EVA", "ETU", "ETU", "flat")
     profile = profiles[int(draw[0] * len(profiles))]

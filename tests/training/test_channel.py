@@ -40,7 +40,7 @@ def spread(delays: tuple, powers_db: tuple) -> float:
 
 @pytest.mark.parametrize("name", TDL)
 def test_tdl_tables_have_unit_delay_spread(name):
-    """TS 38.901 7.7.3 scales by the wanted spread: the tables' own is 1. A mistyped digit breaks that.
+    """TR 38.901 7.7.3 scales by the wanted spread: the tables' own is 1. A mistyped digit breaks that.
 
     D's line of sight is given to 0.1 dB only, and half of that moves its spread by 0.5 %.
     """
@@ -97,7 +97,7 @@ def test_taps_fade_with_the_jakes_spectrum():
 
 
 def test_line_of_sight_has_its_place_and_power():
-    """TS 38.901 7.7.2: the first tap of TDL-E is Ricean with K = 22 dB, its steady part at 0.7 of the Doppler."""
+    """TR 38.901 7.7.2: the first tap of TDL-E is Ricean with K = 22 dB, its steady part at 0.7 of the Doppler."""
     channel = make_channel("E", 1e-7, 100.0, rng(6))
     steady, scattered = (float(channel.gain[tap].abs().square().sum()) for tap in (0, 1))
     assert 10 * math.log10(steady / scattered) == pytest.approx(22, abs=0.1)
