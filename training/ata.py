@@ -100,7 +100,10 @@ class Adversary:
         return logits.softmax(1)
 
     def _maps(self, maps: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        return torch.cat([maps, image], 1) if self.variant == "conditional" else maps
+        """What D sees; the image at the maps' own size, where the segmenter gave them coarser."""
+        if self.variant != "conditional":
+            return maps
+        return torch.cat([maps, functional.adaptive_avg_pool2d(image, maps.shape[2:])], 1)
 
     def state_dict(self) -> dict:
         if self.net is None:

@@ -15,7 +15,9 @@ from typing import Protocol
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from training.augment import second_look
 from training.errors import DataError
+from training.fast_mixing import Frame
 from training.fastpath import fast_power
 from training.scene_draw import draw_scene
 from training.scene_images import CLASSES, COLUMNS, ROWS, ImageSet, open_images
@@ -36,31 +38,51 @@ class Source(Protocol):
     def __getitem__(self, index: int) -> Example: ...
 
 
-def example(scene: Scene, use_iq: bool, front_end: str = "ata") -> Example:
-    """A scene's image and columns, from samples with every fault, or from the fast path.
-
-    front_end: `ata` as the block sees it (DESIGN contract 2), or `mathworks`, which needs samples.
-    """
+def scene_power(scene: Scene, use_iq: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """A scene's pixel powers [T, F], from samples with every fault or from the fast path, and its columns."""
     columns = torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES))
-    if front_end == "mathworks":
-        return mathworks_image(scene_iq(scene)[None], COLUMNS)[0], columns
-    power = pixel_power(scene_iq(scene)[None], ROWS, COLUMNS) if use_iq else fast_power(scene, ROWS, COLUMNS)[None]
-    return normalise(power), columns
+    power = pixel_power(scene_iq(scene)[None], ROWS, COLUMNS)[0] if use_iq else fast_power(scene, ROWS, COLUMNS)
+    return power, columns
 
 
-@dataclass(frozen=True)
+@dataclass
 class Drawn:
-    """Endless scenes of a preset. first: seed of example 0. iq_share: how many are made as samples, spread evenly."""
+    """Endless scenes of a preset.
+
+    Args:
+        first: seed of example 0.
+        iq_share: how many scenes are made as samples, spread evenly.
+        front_end: `ata` as the block sees it (DESIGN contract 2), or `mathworks`, which needs samples.
+        fixed: parameters of the preset.
+        looks: 2 to use each scene twice, as it is and through another receiver (`augment`); only for `ata`.
+    """
 
     preset: str
     first: int
     iq_share: float = 0.05
     front_end: str = "ata"
     fixed: dict = field(default_factory=dict)
+    looks: int = 1
+    _last: tuple | None = field(default=None, repr=False)
 
     def __getitem__(self, index: int) -> Example:
-        use_iq = int((index + 1) * self.iq_share) > int(index * self.iq_share)
-        return example(draw_scene(self.preset, self.first + index, **self.fixed), use_iq, self.front_end)
+        number, look = divmod(index, self.looks)
+        if self.front_end == "mathworks":
+            scene = self._scene(number)
+            columns = torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES))
+            return mathworks_image(scene_iq(scene)[None], COLUMNS)[0], columns
+        if self._last is None or self._last[0] != number:
+            use_iq = int((number + 1) * self.iq_share) > int(number * self.iq_share)
+            scene = self._scene(number)
+            frame = Frame(scene.samp_rate, scene.count, ROWS, COLUMNS)
+            self._last = number, frame, *scene_power(scene, use_iq)
+        _, frame, power, columns = self._last
+        if look:
+            power, columns = second_look(power, columns, frame, self.first + number)
+        return normalise(power[None]), columns
+
+    def _scene(self, number: int) -> Scene:
+        return draw_scene(self.preset, self.first + number, **self.fixed)
 
 
 class Stored:

@@ -120,10 +120,10 @@ def _several(dice: Dice, plan: Plan) -> list[Emitter]:
 
 _STORIES: dict[str, tuple[float, Callable[[Dice, Plan], list[Emitter]]]] = {
     "nothing": (4, _nothing),
-    "neighbours": (14, _neighbours),
+    "neighbours": (20, _neighbours),
     "whole band": (24, _whole_band),
-    "one": (28, _one),
-    "several": (30, _several),
+    "one": (26, _one),
+    "several": (26, _several),
 }
 
 

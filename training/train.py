@@ -112,10 +112,10 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.args.rate * warm * 0.5 * (1 + math.cos(math.pi * self.progress))
         image = image.to(self.args.device, memory_format=torch.channels_last)
-        truth = columns.to(self.args.device)[:, None, :].expand(-1, image.shape[2], -1)
         with torch.autocast(self.args.device.split(":")[0], torch.bfloat16, enabled=self.args.amp):
-            logits = self.net(image)
+            logits = getattr(self.net, "coarse", self.net)(image)
         logits = logits.float()
+        truth = columns.to(self.args.device)[:, None, :].expand(-1, logits.shape[2], -1)
         loss = functional.cross_entropy(logits, truth.long(), label_smoothing=0.02)
         total = loss + self.args.weight * self.adversary.segmenter_loss(logits, image)
         self.optimizer.zero_grad(set_to_none=True)
@@ -215,7 +215,8 @@ def datasets(args: argparse.Namespace, first_batch: int, ranks: Ranks) -> tuple[
         source = Stored(args.data, args.validation, args.seed)
         validation = held_out(source, args.validation, args.batch) if ranks.rank == 0 else []
     else:
-        source = Drawn(args.preset, args.seed << 32, args.iq_share, args.front_end)
+        looks = 2 if args.front_end == "ata" else 1
+        source = Drawn(args.preset, args.seed << 32, args.iq_share, args.front_end, looks=looks)
         validation = []
         if ranks.rank == 0:
             count, seeds = args.validation, VALIDATION_SEEDS

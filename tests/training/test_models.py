@@ -69,7 +69,7 @@ def test_export_equals_torch_at_batch_1_and_3(name, tmp_path):
 
 def test_the_shipped_network_is_small():
     parameters = sum(p.numel() for p in build("ata_net").parameters())
-    assert parameters * 4 < 6e6 / 2
+    assert parameters * 4 < 6e6
 
 
 def test_unknown_name_is_one_sentence():

@@ -9,10 +9,11 @@ from torch import nn
 from torch.nn import functional
 
 
-def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+def conv(inputs: int, outputs: int, size: int | tuple[int, int] = 3, stride: int = 1) -> nn.Sequential:
     """Convolution, batch norm (folded away on export) and ReLU."""
+    padding = size // 2 if isinstance(size, int) else tuple(s // 2 for s in size)
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+        nn.Conv2d(inputs, outputs, size, stride, padding, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
     )
 
 
@@ -27,6 +28,11 @@ class Residual(nn.Module):
         return functional.relu(x + self.body(x))
 
 
+def over_time(x: torch.Tensor) -> torch.Tensor:
+    """Mean and maximum of each column, [N, C, T, F] -> [N, 2 C, 1, F]: how full it is, and its rarest burst."""
+    return torch.cat([x.mean(2, keepdim=True), functional.max_pool2d(x, (int(x.shape[2]), 1))], 1)
+
+
 class AxisContext(nn.Module):
     """Adds to every pixel what its whole column (all of time) and its whole row (all of frequency) hold.
 
@@ -35,24 +41,43 @@ class AxisContext(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.time = nn.Conv2d(width, width, (1, 3), padding=(0, 1))
+        self.time = nn.Conv2d(2 * width, width, (1, 3), padding=(0, 1))
         self.frequency = nn.Conv2d(width, width, (3, 1), padding=(1, 0))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.relu(x + self.time(x.mean(2, keepdim=True)) + self.frequency(x.mean(3, keepdim=True)))
+        return functional.relu(x + self.time(over_time(x)) + self.frequency(x.mean(3, keepdim=True)))
 
 
 class Up(nn.Module):
-    """Doubles the size, joins the encoder's features of that size, and mixes."""
+    """Doubles the size, adds the encoder's features of that size, and mixes."""
 
-    def __init__(self, below: int, beside: int, outputs: int) -> None:
+    def __init__(self, below: int, beside: int) -> None:
         super().__init__()
-        self.join = conv(below + beside, outputs, 1)
-        self.mix = conv(outputs, outputs)
+        self.below = nn.Conv2d(below, beside, 1)
+        self.mix = conv(beside, beside)
 
     def forward(self, x: torch.Tensor, beside: torch.Tensor) -> torch.Tensor:
-        x = functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-        return self.mix(self.join(torch.cat([x, beside], 1)))
+        return self.mix(functional.interpolate(self.below(x), scale_factor=2.0, mode="nearest") + beside)
+
+
+class Columns(nn.Module):
+    """What each column is, at the image's own resolution in frequency: where a band's edges come from.
+
+    Features [N, width, T / 4, F / 4], stem [N, beside, T / 2, F / 2] and image [N, 1, T, F] -> [N, classes, 1, F].
+    """
+
+    def __init__(self, width: int, beside: int, classes: int) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(2 * width, width, 1)
+        self.stem = nn.Conv2d(2 * beside, width, 1)
+        self.image = nn.Conv2d(2, width, (1, 5), padding=(0, 2))
+        self.mix = nn.Sequential(*(conv(width, width, (1, 5)) for _ in range(3)))
+        self.head = nn.Conv2d(width, classes, 1)
+
+    def forward(self, features: torch.Tensor, stem: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        x = functional.interpolate(self.features(over_time(features)), scale_factor=(1.0, 2.0), mode="nearest")
+        x = functional.interpolate(x + self.stem(over_time(stem)), scale_factor=(1.0, 2.0), mode="nearest")
+        return self.head(self.mix(functional.relu(x + self.image(over_time(image)))))
 
 
 class AtaNet(nn.Module):
@@ -60,7 +85,7 @@ class AtaNet(nn.Module):
 
     Args:
         classes: channels of the logits.
-        width: channels at half size; a quarter has 2, an eighth 4, a sixteenth 6 times as many.
+        width: channels at half size; a quarter has 2, an eighth 4, a sixteenth 8 times as many.
     """
 
     def __init__(self, classes: int = 4, width: int = 16) -> None:
@@ -68,19 +93,24 @@ class AtaNet(nn.Module):
         w = width
         self.stem = conv(1, w, 5, 2)
         self.quarter = nn.Sequential(conv(w, 2 * w, 3, 2), Residual(2 * w))
-        self.eighth = nn.Sequential(conv(2 * w, 4 * w, 3, 2), Residual(4 * w), AxisContext(4 * w))
-        self.sixteenth = nn.Sequential(conv(4 * w, 6 * w, 3, 2), AxisContext(6 * w), Residual(6 * w), AxisContext(6 * w))
-        self.up_eighth = Up(6 * w, 4 * w, 4 * w)
-        self.up_quarter = Up(4 * w, 2 * w, 2 * w)
-        self.up_half = Up(2 * w, w, w)
-        self.column = nn.Conv2d(w, w, (1, 5), padding=(0, 2))
-        self.head = nn.Conv2d(w, classes, 1)
+        self.eighth = nn.Sequential(conv(2 * w, 4 * w, 3, 2), Residual(4 * w), AxisContext(4 * w), Residual(4 * w))
+        self.sixteenth = nn.Sequential(
+            conv(4 * w, 8 * w, 3, 2), AxisContext(8 * w), Residual(8 * w), AxisContext(8 * w), Residual(8 * w)
+        )
+        self.up_eighth = Up(8 * w, 4 * w)
+        self.context = AxisContext(4 * w)
+        self.up_quarter = Up(4 * w, 2 * w)
+        self.pixels = nn.Conv2d(2 * w, classes, 1)
+        self.columns = Columns(2 * w, w, classes)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
+    def coarse(self, image: torch.Tensor) -> torch.Tensor:
+        """The logits at a quarter of the rows, [N, C, T / 4, F]: what training looks at, for truth is constant in time."""
         stem = self.stem(image)
         quarter = self.quarter(stem)
         eighth = self.eighth(quarter)
-        x = self.up_eighth(self.sixteenth(eighth), eighth)
-        x = self.up_half(self.up_quarter(x, quarter), stem)
-        x = functional.relu(x + self.column(x.mean(2, keepdim=True)))
-        return functional.interpolate(self.head(x), scale_factor=2.0, mode="bilinear", align_corners=False)
+        x = self.up_quarter(self.context(self.up_eighth(self.sixteenth(eighth), eighth)), quarter)
+        wide = functional.interpolate(self.pixels(x), scale_factor=(1.0, 4.0), mode="bilinear", align_corners=False)
+        return wide + self.columns(x, stem, image)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return functional.interpolate(self.coarse(image), scale_factor=(4.0, 1.0), mode="bilinear", align_corners=False)

@@ -25,7 +25,7 @@ _CONTINUAL = (0, 48, 54, 87, 141, 156, 192, 201, 255, 279, 282, 333, 432, 450, 4
               780, 804, 873, 888, 918, 939, 942, 969, 984, 1050, 1101, 1107, 1110, 1137, 1140, 1146, 1206, 1269, 1323,
               1377, 1491, 1683, 1704)  # fmt: skip
 CHIP_RATE = 3.84e6  # chips/s of WCDMA; roll-off 0.22. 3GPP TS 25.104 6.8.1
-KINDS = {"wifi": 6, "gsm": 4, "wcdma": 2, "dvb-t": 2, "linear": 4, "pulses": 1, "fm": 2, "fsk": 1, "tone": 2, "radar": 2}
+KINDS = {"wifi": 10, "gsm": 5, "wcdma": 2, "dvb-t": 2, "linear": 4, "pulses": 1, "fm": 2, "fsk": 1, "tone": 2, "radar": 2}
 
 
 def bursts(rng: torch.Generator, duration: float, length: float, busy: float) -> torch.Tensor:
