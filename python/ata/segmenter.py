@@ -4,19 +4,18 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import pmt
 from gnuradio import gr
 
 from .errors import AtaError
-from .pmt_records import labels_pdu, number, radio_time, record_pmt, tuned_frequency
+from .pmt_records import labels_pdu, record_pmt
 from .sensor import Analysis, Sensor
 from .sinks import JsonLines, SigmfAnnotations
 from .stream import Frame
+from .tuning import RadioTuning
 from .worker import NewestWins
 
 # A Python block costs some 100 us a call, so its chunks have to be large. History makes the scheduler enlarge the
@@ -24,15 +23,6 @@ from .worker import NewestWins
 # loses no tail.
 CHUNK = 65536
 MODES = ("lossless", "live")
-
-
-@dataclass(frozen=True)
-class _Tuning:
-    """A change that takes effect at one sample; None leaves a value as it is."""
-
-    center_freq: float | None = None
-    samp_rate: float | None = None
-    time: tuple[int, float] | None = None
 
 
 class segmenter(gr.sync_block):
@@ -87,8 +77,7 @@ class segmenter(gr.sync_block):
         self._jsonl, self._sigmf, self._dataset = jsonl, sigmf, dataset
         self._sinks: list[JsonLines | SigmfAnnotations] = []
         self._worker: NewestWins | None = None
-        self._asked = threading.Lock()
-        self._tuning_asked: _Tuning | None = None
+        self._tuning = RadioTuning(self._stream, self.logger)
         self._finished: list[Analysis] = []
         self._base = 0
         self._seen = 0
@@ -104,12 +93,12 @@ class segmenter(gr.sync_block):
 
     def set_center_freq(self, center_freq: float) -> None:
         """Tells the block that the radio was tuned to `center_freq`, Hz; takes effect at the next samples."""
-        self._ask(_Tuning(center_freq=float(center_freq)))
+        self._tuning.ask(center_freq=center_freq)
 
     def set_samp_rate(self, samp_rate: float) -> None:
         """Tells the block that the radio's rate became `samp_rate`, Hz; AtaError if it is not accepted."""
         self._sensor.check_rate(samp_rate)
-        self._ask(_Tuning(samp_rate=float(samp_rate)))
+        self._tuning.ask(samp_rate=samp_rate)
 
     @property
     def dropped_frames(self) -> int:
@@ -143,19 +132,18 @@ class segmenter(gr.sync_block):
         self.logger.info(f"{self._stream.next_index} frames, {self._stream.dropped} of them dropped")
         return True
 
+    def _on_freq(self, message: pmt.pmt_base) -> None:
+        self._tuning.ask_by_message(message)
+
     def work(self, input_items: list[np.ndarray], output_items: list[np.ndarray]) -> int:
         """One chunk: pass it on, cut it at retunes and gaps, analyse the frames that it completes."""
         out = output_items[0]
         count = len(out)
         samples = input_items[0][self.history() - 1 :][:count]
         out[:] = samples
-        self._apply(self._take_asked())
-        done = 0
-        for at, tuning in self._tunings(count):
-            self._feed(samples[done:at], done)
-            self._apply(tuning, at)
-            done = at
-        self._feed(samples[done:], done)
+        tags = self.get_tags_in_window(0, 0, count)
+        for begin, end in self._tuning.parts(count, self._seen, tags, self.nitems_read(0)):
+            self._feed(samples[begin:end], begin)
         self._tag_finished(count)
         self._seen += count
         return count
@@ -202,51 +190,3 @@ class segmenter(gr.sync_block):
         bands = pmt.dict_ref(record, pmt.intern("bands"), pmt.PMT_NIL)
         for i in range(pmt.length(bands)):
             self.add_item_tag(0, offset, pmt.intern("ata_band"), pmt.vector_ref(bands, i), source)
-
-    # From tags, messages and setters to the stream
-
-    def _tunings(self, count: int) -> list[tuple[int, _Tuning]]:
-        """What the tags of this chunk say, as (sample within the chunk, change), in order, one entry a sample."""
-        read = self.nitems_read(0)
-        found: dict[int, dict] = {}
-        for tag in self.get_tags_in_window(0, 0, count):
-            name = pmt.symbol_to_string(tag.key) if pmt.is_symbol(tag.key) else ""
-            at = tag.offset - read
-            if name == "rx_freq" and (value := number(tag.value)) is not None:
-                found.setdefault(at, {})["center_freq"] = value
-            elif name == "rx_rate" and (value := number(tag.value)) is not None:
-                found.setdefault(at, {})["samp_rate"] = value
-            elif name == "rx_time" and (when := radio_time(tag.value)) is not None:
-                found.setdefault(at, {})["time"] = when
-        return [(at, _Tuning(**found[at])) for at in sorted(found)]
-
-    def _apply(self, tuning: _Tuning | None, at: int = 0) -> None:
-        if tuning is None:
-            return
-        try:
-            if self._stream.retune(tuning.center_freq, tuning.samp_rate):
-                self.logger.info(f"tuned to {self._stream.center_freq:.0f} Hz at {self._stream.samp_rate:.0f} S/s")
-        except AtaError as refusal:
-            self.logger.error(f"change of tuning refused: {refusal}")
-        if tuning.time is not None and self._stream.clock(self._seen + at, *tuning.time):
-            self.logger.info(f"rx_time jumps at sample {self._seen + at}: the frame in hand is discarded")
-
-    def _on_freq(self, message: pmt.pmt_base) -> None:
-        freq = tuned_frequency(message)
-        if freq is None:
-            self.logger.error(f"message on freq is not a frequency: {message}")
-        else:
-            self.set_center_freq(freq)
-
-    def _ask(self, change: _Tuning) -> None:
-        with self._asked:
-            before = self._tuning_asked or _Tuning()
-            self._tuning_asked = _Tuning(
-                before.center_freq if change.center_freq is None else change.center_freq,
-                before.samp_rate if change.samp_rate is None else change.samp_rate,
-            )
-
-    def _take_asked(self) -> _Tuning | None:
-        with self._asked:
-            asked, self._tuning_asked = self._tuning_asked, None
-        return asked
