@@ -29,7 +29,7 @@ from training.waveforms.uplink import random_uplink
 RATES = {1.92: 2, 2.4: 2, 2.56: 1, 3.84: 2, 5: 2, 7.68: 3, 10: 4, 11.52: 3, 15.36: 5, 19.2: 5, 20: 5, 23.04: 6, 25: 3,
          30.72: 7, 38.4: 2, 40: 3, 46.08: 3, 50: 2, 56: 2, 61.44: 8, 80: 1.5, 100: 1.5, 122.88: 3}  # fmt: skip
 USUAL_RATE = 0.82
-FRAME_MS = {1.0: 10, 2.0: 7, 5.0: 7, 10.0: 14, 20.0: 10, 40.0: 20}  # ms; the rest log-uniform
+FRAME_MS = {1.0: 9, 2.0: 5, 5.0: 7, 10.0: 16, 20.0: 10, 40.0: 24}  # ms; the rest log-uniform
 USUAL_FRAME = 0.62
 CHANNEL_MHZ = {1.4: 1, 3: 1, 5: 3, 10: 5, 15: 3, 20: 6, 25: 1, 30: 1.5, 40: 2, 50: 1.5, 60: 1, 80: 1, 100: 1.5}
 TDD_SHARE = 0.4
@@ -37,7 +37,7 @@ UPLINK_SHARE = 0.12  # of neighbours: terminals of a carrier whose downlink is e
 SHARED_SPECTRUM = 0.08  # of the NR carriers that LTE may share
 GOOD_FILTER = 0.75  # share of receivers that let nothing fold in: what folds has no truth, and often no telling mark
 LOADS = {"idle": 12, "light": 22, "bursty": 24, "partial": 16, "full": 26}
-SNR_DB = (-8.0, 40.0)
+SNR_DB = (-4.0, 40.0)
 SHORTEST = 1024  # samples of a frame (DESIGN contract 2)
 RATE_STEP = 5e3  # Hz; rates of a whole number of these let every standard's sample grid meet the scene's
 

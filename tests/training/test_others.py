@@ -351,3 +351,10 @@ def test_seeds_give_the_same_samples():
         one, two = (random_other(rng(seed), 2e-3, 30e6) for _ in range(2))
         count = min(20000, round(one.native_rate * 2e-3))
         assert torch.equal(one.iq(count), two.iq(count)), one.kind
+
+
+def test_bursts_that_meet_within_a_sample_fit_the_frame():
+    """Rounded to samples one burst ends after the next has begun."""
+    on = torch.tensor([[0.0, 0.5e-3 + 3e-6], [0.5e-3, 1e-3]], dtype=torch.float64)
+    shaped = Shaped("linear", (-5e5, 5e5), 1e6, on, 1e-3, ("linear", 2, 0.2, 4), 1)
+    assert len(shaped.iq(1000)) == 1000

@@ -58,8 +58,9 @@ class Shaped:
     def _envelope(self, count: int) -> torch.Tensor:
         """Amplitude of every sample, float32 [count], raised cosines at the bursts' ends."""
         edges = (self.on * self.native_rate).round().long().clamp(0, count)
-        runs = torch.diff(torch.cat([torch.zeros(1, dtype=torch.long), edges.reshape(-1),
-                                     torch.tensor([count])])).clamp(min=0)
+        ascending = edges.reshape(-1).cummax(0).values  # bursts of different stations may meet within a sample
+        runs = torch.diff(torch.cat([torch.zeros(1, dtype=torch.long), ascending,
+                                     torch.tensor([count])]))
         power = torch.ones(len(self.on)) if self.level is None else self.level.float()
         amplitude = torch.zeros(len(runs))
         amplitude[1:-1:2] = power.sqrt()
