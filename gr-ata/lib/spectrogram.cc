@@ -71,14 +71,15 @@ geometry geometry::make(std::size_t frame_samples, std::size_t rows, std::size_t
 
 struct spectrogram::workspace {
     explicit workspace(const geometry &shape)
-        : window(make_aligned<float>(shape.nfft)),
+        : window(make_aligned<float>(2 * shape.nfft)),
           carry(make_aligned<std::complex<float>>(shape.nfft)),
           in(make_aligned<std::complex<float>>(shape.nfft)),
           out(make_aligned<std::complex<float>>(shape.nfft)),
           power(make_aligned<float>(shape.nfft)), sum(make_aligned<float>(shape.rows * shape.nfft)),
           plan(plan_of(shape.nfft, in.get(), out.get())) {
         for (std::size_t i = 0; i < shape.nfft; ++i) // periodic Hann
-            window[i] = static_cast<float>(0.5 - 0.5 * std::cos(2 * M_PI * i / shape.nfft));
+            window[2 * i] = window[2 * i + 1] =
+                static_cast<float>(0.5 - 0.5 * std::cos(2 * M_PI * i / shape.nfft));
     }
 
     void transform(std::size_t nfft) {
@@ -86,7 +87,7 @@ struct spectrogram::workspace {
         volk_32fc_magnitude_squared_32f(power.get(), out.get(), nfft);
     }
 
-    aligned<float> window;
+    aligned<float> window; ///< each weight twice, for a sample's two parts
     aligned<std::complex<float>> carry, in, out;
     aligned<float> power, sum; ///< in FFT order; sum is rows x nfft
     fftwf_plan plan;
@@ -134,14 +135,16 @@ std::size_t spectrogram::push(const std::complex<float> *samples, std::size_t co
 void spectrogram::add_segment(const std::complex<float> *samples) {
     const auto nfft = d_shape.nfft;
     auto &work = *d_work;
-    volk_32fc_32f_multiply_32fc(work.in.get(), samples, work.window.get(), nfft);
+    // As plain floats, over twice as fast as VOLK's product of complex and real.
+    volk_32f_x2_multiply_32f(reinterpret_cast<float *>(work.in.get()),
+                             reinterpret_cast<const float *>(samples), work.window.get(), 2 * nfft);
     work.transform(nfft);
     // One NaN or infinite sample makes every bin NaN or infinite, so one bin tells.
     if (!(work.power[0] < LARGEST_POWER)) {
         for (std::size_t i = 0; i < nfft; ++i) {
             const bool good = std::fabs(samples[i].real()) < LARGEST_SAMPLE &&
                               std::fabs(samples[i].imag()) < LARGEST_SAMPLE;
-            work.in[i] = good ? samples[i] * work.window[i] : std::complex<float>{};
+            work.in[i] = good ? samples[i] * work.window[2 * i] : std::complex<float>{};
         }
         work.transform(nfft);
     }
