@@ -67,12 +67,12 @@ class Channel:
     def taps(self, times: torch.Tensor) -> torch.Tensor:
         """Times [T], s -> the taps' gains, complex64 [T, P]."""
         turn = 2 * math.pi * times.double()[:, None, None] * self.doppler.to(times.device)
-        return (self.gain.to(times.device) * torch.polar(torch.ones_like(turn), turn)).sum(-1).to(torch.complex64)
+        return (self.gain.to(times.device) * _turned(turn)).sum(-1).to(torch.complex64)
 
     def response(self, times: torch.Tensor, freqs: torch.Tensor) -> torch.Tensor:
         """Times [T], s, and baseband frequencies [K], Hz, on one device -> complex64 [T, K]."""
         turn = -2 * math.pi * self.delay.to(freqs.device)[:, None] * freqs.double()
-        return self.taps(times) @ torch.polar(torch.ones_like(turn), turn).to(torch.complex64)
+        return self.taps(times) @ _turned(turn).to(torch.complex64)
 
     def apply(self, iq: torch.Tensor, rate: float, start: float = 0.0) -> torch.Tensor:
         """complex64 [N] at `rate`, whose first sample is at `start` s -> the same through the channel, silence before.
@@ -118,6 +118,11 @@ class Channel:
         parts = torch.view_as_real(coarse).movedim(-1, 1).to(device)
         fine = torch.nn.functional.interpolate(parts, size=size, mode="linear", align_corners=True)
         return torch.fft.ifftshift(torch.complex(fine[:, 0], fine[:, 1]), dim=1)
+
+
+def _turned(phase: torch.Tensor) -> torch.Tensor:
+    """exp(j phase), complex128; torch.polar takes three times as long."""
+    return torch.complex(torch.cos(phase), torch.sin(phase))
 
 
 def make_channel(profile: str, delay_spread: float, doppler: float, rng: torch.Generator) -> Channel:

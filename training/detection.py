@@ -91,8 +91,8 @@ def _active_share(emitter: Emitter, duration: float) -> float:
     if not isinstance(emitter.waveform, OfdmWaveform):
         return 1.0
     busy = 0.0
-    for grid, power in zip(emitter.waveform.grids, emitter.grid_power, strict=True):
+    for grid in emitter.waveform.grids:
         lengths = grid.cp + 1 / grid.scs
         inside = (grid.start + lengths).clamp(0, duration) - grid.start.clamp(0, duration)
-        busy += float(inside[power.sum(1) > 0].sum())
+        busy += float(inside[grid.power.sum(1) > 0].sum())
     return busy / duration

@@ -41,32 +41,41 @@ def time_weights(grid: Grid, frame: Frame) -> tuple[torch.Tensor, torch.Tensor, 
     -> float32 [T, symbols] (sparse where that pays; a row's weights sum to 1 where the grid sends without pause), the
     sum of their squares over the square of their sum, float32 [T], and the same for products with the next row's.
     """
-    length = frame.columns / frame.samp_rate
-    hop = frame.hop / frame.samp_rate
-    symbols = len(grid.start)
+    length, hop = frame.columns / frame.samp_rate, frame.hop / frame.samp_rate
     starts = grid.start.double()
-    edges = torch.cat([starts, starts + grid.cp.double() + 1 / grid.scs])
-    # seen(edge) of row r: share of the row's looks that lies before the edge
-    straddling = -(-frame.columns // frame.hop)
-    whole = torch.floor((edges - length) / hop).long() + 1  # segments k < whole end before the edge
-    entries_row, entries_edge, entries_value = [], [], []
-    for ahead in range(straddling + 1):
-        k = whole + ahead
-        part = hann_energy(((edges - k * hop) / length).clamp(0, 1))
-        inside = (k >= 0) & (k < frame.segments) & (part > 0)
-        row = frame.segment_row(k.clamp(0, frame.segments - 1))
-        entries_row.append(row[inside])
-        entries_edge.append(inside.nonzero()[:, 0])
-        entries_value.append(part[inside] / frame.looks[row[inside]])
-    seen = ((whole[None] - frame.first_segment[:, None]) / frame.looks[:, None]).clamp(0, 1).float()
-    seen.index_put_((torch.cat(entries_row), torch.cat(entries_edge)), torch.cat(entries_value).float(), True)
-    weights = seen[:, symbols:] - seen[:, :symbols]
-    weights[weights < 1e-7] = 0
+    edges = torch.stack([starts, starts + grid.cp.double() + 1 / grid.scs])
+    # the few symbols that a row sees anything of: from the first that ends in it to the last that begins in it
+    first, looks = frame.first_segment, frame.looks
+    low = torch.searchsorted(edges[1], first * hop, right=True)
+    count = torch.searchsorted(starts, (first + looks - 1) * hop + length) - low
+    width = max(int(count.max()), 1)
+    near = torch.arange(width)
+    symbol = (low[:, None] + near).clamp(max=len(starts) - 1)
+    # seen: share of the row's looks before each symbol's start and end; segments wholly before an edge, then those
+    # that it cuts
+    whole = torch.floor((edges - length) / hop).long() + 1
+    seen = (whole[:, symbol] - first[:, None]).clamp(min=0).minimum(looks[:, None]) / looks[:, None].double()
+    segment = whole[..., None] + torch.arange(-(-frame.columns // frame.hop) + 1)
+    part = hann_energy(((edges[..., None] - segment * hop) / length).clamp(0, 1))
+    row = frame.segment_row(segment.clamp(0, frame.segments - 1))
+    place = torch.arange(len(starts))[:, None] - low[row]
+    inside = (segment >= 0) & (segment < frame.segments) & (part > 0) & (place >= 0) & (place < width)
+    cell = (torch.arange(2)[:, None, None] * frame.rows + row) * width + place
+    seen.view(-1).index_add_(0, cell[inside], (part / looks[row])[inside])
+    weights = (seen[1] - seen[0]).float() * (near < count[:, None])
+    weights = torch.where(weights < 1e-7, 0.0, weights)
     total = weights.sum(1).clamp(min=1e-6)
     spread = weights.square().sum(1) / total.square()
     along = torch.zeros(frame.rows)
-    along[:-1] = (weights[:-1] * weights[1:]).sum(1) / (total[:-1] * total[1:])
-    return (weights.to_sparse() if symbols > frame.rows // 2 else weights), spread, along
+    later = near - torch.diff(low)[:, None]  # the same symbols among the next row's
+    both = weights[:-1] * weights[1:].gather(1, later.clamp(min=0)) * (later >= 0)
+    along[:-1] = both.sum(1) / (total[:-1] * total[1:])
+    used = weights > 0
+    index = torch.stack([torch.arange(frame.rows)[:, None].expand_as(symbol)[used], symbol[used]])
+    shape = (frame.rows, len(starts))
+    if len(starts) > frame.rows // 2:
+        return torch.sparse_coo_tensor(index, weights[used], shape, is_coalesced=True, check_invariants=False), spread, along
+    return torch.zeros(shape).index_put_(tuple(index), weights[used]), spread, along
 
 
 def hann_energy(x: torch.Tensor) -> torch.Tensor:
@@ -80,43 +89,47 @@ class Lobe:
 
     def __init__(self, frame: Frame, symbol: float):
         self.frame = frame
-        self.table = lobe_table(frame.columns, round(symbol * frame.samp_rate, 3))
+        self.key = frame.columns, round(symbol * frame.samp_rate, 3)
 
-    def at(self, columns: torch.Tensor, position: torch.Tensor, around: bool) -> torch.Tensor:
-        """Density per Hz and unit power, float32 [K, columns]; position: float64 [K], in columns.
+    def near(self, freqs: torch.Tensor, gain: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """-> (columns on and beside the subcarriers, density in them float32 [K, those]); gain: float32 [K], each
+        subcarrier's power for a resource element of power 1. What passes one end of the band comes in at the other."""
+        columns = self.frame.columns
+        low = int(torch.floor(freqs[0] / self.frame.column_hz)) - NEAR + columns // 2
+        high = int(torch.ceil(freqs[-1] / self.frame.column_hz)) + NEAR + columns // 2
+        count = min(high + 1 - low, columns)
+        steps = torch.round((freqs / self.frame.column_hz + columns // 2) * LOBE_STEPS).long()
+        begin = low + (-steps).div(LOBE_STEPS, rounding_mode="floor")
+        begin = (-steps) % LOBE_STEPS * (2 * columns) + begin % columns
+        lobes = _lobe_phases(*self.key).unfold(0, count, 1).index_select(0, begin)
+        return torch.arange(low, low + count) % columns, lobes.mul_((gain / self.frame.samp_rate)[:, None])
 
-        around: what passes one end of the band comes in at the other, as it does in a DFT; not so a distant tail.
-        """
-        steps = torch.round(position * LOBE_STEPS).to(torch.int32)
-        index = (columns.to(torch.int32) * LOBE_STEPS)[None, :] - steps[:, None]
-        if not around:
-            index.clamp_(-len(self.table) // 2, len(self.table) // 2)
-        return self.table[index.remainder_(len(self.table)).long()] / float(self.frame.samp_rate)
-
-    def near(self, freqs: torch.Tensor, scs: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """-> (columns on and beside the subcarriers, float32 [K, those] times the power per density)."""
-        frame = self.frame
-        low = int(torch.floor(freqs[0] / frame.column_hz)) - NEAR + frame.columns // 2
-        high = int(torch.ceil(freqs[-1] / frame.column_hz)) + NEAR + frame.columns // 2
-        near = torch.arange(low, high + 1)[: frame.columns] % frame.columns
-        return near, self.at(near, freqs / frame.column_hz + frame.columns // 2, around=True) * scs
-
-    def far(self, power: torch.Tensor, freqs: torch.Tensor, near: torch.Tensor, scs: float) -> torch.Tensor:
-        """What reaches the other columns, from subcarriers taken together in 32 parts; float32 [..., F]."""
-        rest = torch.ones(self.frame.columns, dtype=torch.bool)
-        rest[near] = False
-        out = torch.zeros(power.shape[0], self.frame.columns)
-        if not bool(rest.any()):
+    def far(self, power: torch.Tensor, freqs: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
+        """What reaches the other columns, from subcarriers taken together in 32 parts; float32 [..., F]. A distant tail
+        ends at the band's edge."""
+        columns = self.frame.columns
+        out = torch.zeros(power.shape[0], columns)
+        if len(near) == columns:
             return out
-        parts = min(32, power.shape[1])
-        size = -(-power.shape[1] // parts)
+        rest = torch.ones(columns, dtype=torch.bool)
+        rest[near] = False
+        size = -(-power.shape[1] // min(32, power.shape[1]))
         pad = -power.shape[1] % size
         grouped = torch.nn.functional.pad(power, (0, pad)).reshape(power.shape[0], -1, size).sum(-1)
         middle = torch.nn.functional.pad(freqs, (0, pad), value=float(freqs[-1])).reshape(-1, size).mean(1)
-        columns = rest.nonzero()[:, 0]
-        position = middle / self.frame.column_hz + self.frame.columns // 2
-        out[:, columns] = grouped @ (self.at(columns, position, around=False) * scs)
+        steps = torch.round((middle / self.frame.column_hz + columns // 2) * LOBE_STEPS).int()
+        table, others = lobe_table(*self.key), rest.nonzero()[:, 0]
+        away = (others.int() * LOBE_STEPS - steps[:, None]).abs_().clamp_(max=len(table) // 2)  # a lobe is even
+        lobes = table.index_select(0, away.view(-1)).view(away.shape) / float(self.frame.samp_rate)
+        out[:, others] = grouped @ lobes
         return out
+
+
+@lru_cache(maxsize=256)
+def _lobe_phases(columns: int, symbol_samples: float) -> torch.Tensor:
+    """`lobe_table` sorted into LOBE_STEPS phases of one sample a column, each twice round: float32 [64 columns]."""
+    phases = lobe_table(columns, symbol_samples).view(columns, LOBE_STEPS).T
+    return torch.cat([phases, phases], 1).reshape(-1)
 
 
 @lru_cache(maxsize=256)

@@ -50,8 +50,8 @@ def speckle(frame: Frame, total: torch.Tensor, calm: torch.Tensor, generator: to
 
 def _shuffled(field: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """The same field with rows and columns in another order: its spread without its neighbourhoods."""
-    field = field[:, torch.randperm(field.shape[1], generator=generator)]
-    return field[torch.randperm(field.shape[0], generator=generator)]
+    columns, rows = (torch.randperm(n, generator=generator) for n in field.T.shape)
+    return field.index_select(0, rows).index_select(1, columns)
 
 
 def _noise_looks(frame: Frame, generator: torch.Generator) -> torch.Tensor:

@@ -69,7 +69,8 @@ def grid_density(emitter: Emitter, frame: Frame, receiver: object | None) -> tup
     calm = torch.zeros(3, frame.rows, frame.columns)
     gain = emitter.gain(frame.duration)
     fading = _Fading(emitter, frame)
-    for grid, power in zip(emitter.waveform.grids, emitter.grid_power, strict=True):
+    for grid in emitter.waveform.grids:
+        power = grid.power
         used = power.sum(0).nonzero()
         if not len(used):
             continue
@@ -98,17 +99,17 @@ def _mix(grid: Grid, power: torch.Tensor, first: int, emitter: Emitter, frame: F
     passed = fading.mean(own) * (receiver.band_edge(sky / frame.samp_rate) if receiver
                                  else (sky.abs() < frame.samp_rate / 2).float())
     lobe = Lobe(frame, float(grid.cp.median()) + 1 / grid.scs)
-    near, lobes = lobe.near(sky, grid.scs)
-    lobes = lobes * passed[:, None].float()
+    gain = (passed * grid.scs).float()
+    near, lobes = lobe.near(sky, gain)
     in_time, spread, along = time_weights(grid, frame)
     density = torch.zeros(frame.rows, frame.columns)
     if power.shape[0] > frame.rows // 2:
         mixed = in_time @ power
         density[:, near] = mixed @ lobes
-        density += lobe.far(mixed * passed.float(), sky, near, grid.scs)
+        density += lobe.far(mixed * gain, sky, near)
     else:
         density[:, near] = in_time @ (power @ lobes)
-        density += in_time @ lobe.far(power * passed.float(), sky, near, grid.scs)
+        density += in_time @ lobe.far(power * gain, sky, near)
     own = _nearest(frame, emitter)
     density *= (emitter.filter_gain(own).square() * (own.abs() < emitter.waveform.native_rate / 2)).float()
     share, beside = _calm_shares(lobes, near, group, frame.columns)
@@ -122,10 +123,11 @@ def _calm_shares(lobes: torch.Tensor, near: torch.Tensor, group: int, columns: i
     and the same for products of a column with the next one's."""
     total = lobes.sum(0)
     inside = ((total / total.max().clamp(min=1e-30) - 0.25) / 0.5).clamp(0, 1)  # tails come of symbol changes
+    scale = inside / total.clamp(min=1e-30) / group**0.5
     own, beside = torch.zeros(columns), torch.zeros(columns)
-    scaled = lobes / total.clamp(min=1e-30) * inside / group**0.5
-    own[near] = scaled.square().sum(0)
-    beside[near] = (scaled * scaled.roll(-1, 1)).sum(0)
+    own[near] = lobes.square().sum(0) * scale.square()
+    pairs = torch.cat([(lobes[:, :-1] * lobes[:, 1:]).sum(0), torch.dot(lobes[:, -1], lobes[:, 0])[None]])
+    beside[near] = pairs * scale * scale.roll(-1)
     return [own, beside]
 
 

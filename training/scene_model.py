@@ -35,14 +35,6 @@ class Emitter:
     channel: object | None = None
     shoulder_db: float = 0.0
     cell: int | None = None
-    _power: list[torch.Tensor] | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def grid_power(self) -> list[torch.Tensor]:
-        """|re|^2 of each grid, float32 [symbols, subcarriers]; worked out once."""
-        if self._power is None:
-            self._power = [g.re.real.square() + g.re.imag.square() for g in self.waveform.grids]
-        return self._power
 
     @property
     def skirt(self) -> float:
@@ -70,10 +62,10 @@ class Emitter:
     def mean_bandwidth(self, duration: float) -> float:
         """Hz: the mean power over the frame if a resource element of power 1 had density 1; grids only."""
         total = 0.0
-        for power, grid in zip(self.grid_power, self.waveform.grids, strict=True):
+        for grid in self.waveform.grids:
             end = grid.start + grid.cp + 1 / grid.scs
             on = (end.clamp(max=duration) - grid.start.clamp(min=0)).clamp(min=0)
-            total += float((power.sum(1).double() * on).sum()) * grid.scs
+            total += float((grid.power.sum(1).double() * on).sum()) * grid.scs
         return total / duration
 
     def _mean_power(self, duration: float) -> float:
@@ -81,12 +73,10 @@ class Emitter:
         if not isinstance(self.waveform, OfdmWaveform):
             return 1.0
         total = used = 0.0
-        for power, grid in zip(self.grid_power, self.waveform.grids, strict=True):
-            inside = (grid.start < duration) & (grid.start + grid.cp + 1 / grid.scs > 0)
-            if not bool(inside.all()):
-                power = power[inside]
+        for grid in self.waveform.grids:
+            power = grid.power[grid.heard(duration)]
             total += float(power.sum()) * grid.scs
-            used += int(torch.count_nonzero(power)) * grid.scs
+            used += float(power.sign().sum()) * grid.scs
         return total / used if used else 1.0
 
     def channel_power(self, duration: float) -> float:
@@ -98,22 +88,25 @@ class Emitter:
         if not isinstance(waveform, OfdmWaveform):
             freqs = torch.linspace(*waveform.active, 129, dtype=torch.float64)
             return max(float(self.channel.response(times, freqs).abs().square().mean()), 1e-12)
-        total = heard = 0.0
-        for power, grid in zip(self.grid_power, waveform.grids, strict=True):
-            if not len(power):
-                continue
+        total = arrived = 0.0
+        for grid in waveform.grids:
             middle = grid.start + grid.cp + 0.5 / grid.scs
-            inside = (middle > 0) & (middle < duration)
-            sent = torch.zeros(len(times), power.shape[1])
-            when = torch.bucketize(middle, (times[1:] + times[:-1]) / 2)[inside]
-            sent.index_add_(0, when, power[inside] if not bool(inside.all()) else power)
+            inside = ((middle > 0) & (middle < duration)).nonzero()[:, 0]
+            if not len(inside):
+                continue
+            power = grid.power[int(inside[0]) : int(inside[-1]) + 1]
+            if len(times) > 1:
+                when = torch.bucketize(middle[inside], (times[1:] + times[:-1]) / 2)
+                sent = power.new_zeros(len(times), power.shape[1]).index_add_(0, when.to(power.device), power)
+            else:
+                sent = power.sum(0, keepdim=True)
             group = max(1, int(60e3 / grid.scs), power.shape[1] // 400)  # subcarriers that fade alike
             sent = torch.nn.functional.pad(sent, (0, -sent.shape[1] % group)).reshape(len(times), -1, group).sum(-1)
             middles = (torch.arange(sent.shape[1], dtype=torch.float64) + 0.5) * group - 0.5
-            response = self.channel.response(times, grid.first_subcarrier + middles * grid.scs)
-            heard += float((sent * response.abs().square()).sum()) * grid.scs
+            response = self.channel.response(times, grid.first_subcarrier + middles * grid.scs).to(sent.device)
+            arrived += float((sent * response.abs().square()).sum()) * grid.scs
             total += float(sent.sum()) * grid.scs
-        return max(heard / total, 1e-12) if total else 1.0
+        return max(arrived / total, 1e-12) if total else 1.0
 
 
 def response_times(channel: object, duration: float) -> torch.Tensor:

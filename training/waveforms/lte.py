@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 import torch
 
 from training.waveforms.lte_config import DWPTS, NFFT, SCS, TDD_PATTERNS, TS, UPPTS, LteConfig, random_lte, symbol_times
 from training.waveforms.lte_control import add_control, control_symbols
 from training.waveforms.lte_load import allocation
-from training.waveforms.lte_signals import SYNC, crs_frame, crs_places, mbsfn_rs, pss, sss
+from training.waveforms.lte_signals import SYNC, crs_places, crs_sequences, mbsfn_rs, pbch_reserved, pss, sss
 from training.waveforms.ofdm import Grid, OfdmWaveform
 from training.waveforms.sequences import qam
 from training.waveforms.uplink import lte_uplink
+from training.waveforms.waveform import described
 
 __all__ = ["LteConfig", "lte_downlink", "random_lte"]
 
@@ -46,7 +45,7 @@ def lte_downlink(config: LteConfig, duration: float, rng: torch.Generator) -> Of
         # SC-FDMA stands half a subcarrier off: TS 36.211 5.6
         grids.append(Grid(sent, SCS, (0.5 - middle) * SCS, start[rows] - early, cp[rows]))
     half = (middle + 0.5) * SCS
-    return OfdmWaveform("LTE", "lte", (-half, half), grids, rate, duration, asdict(config))
+    return OfdmWaveform("LTE", "lte", (-half, half), grids, rate, duration, described(config))
 
 
 def _with_dc(re: torch.Tensor) -> torch.Tensor:
@@ -79,8 +78,9 @@ def _downlink(config: LteConfig, index: torch.Tensor, down: torch.Tensor, rng: t
     heard = down & ~(mbsfn[:, None] & (places >= torch.from_numpy(control)[:, None]))
     # PDSCH; none in a DwPTS of three symbols (TS 36.213 7.1.7) nor in MBSFN subframes
     data = heard & (down.sum(1) > 3)[:, None] & (places >= torch.from_numpy(control)[:, None])
-    with_crs = sorted({half * symbols // 2 + symbol for half in (0, 1) for port in range(config.ports)
-                       for symbol, _ in crs_places(port, half, symbols // 2)})
+    crs = [(port, half, symbol, v) for port in range(config.ports) for half in (0, 1)
+           for symbol, v in crs_places(port, half, symbols // 2)]
+    with_crs = sorted({half * symbols // 2 + symbol for _, half, symbol, _ in crs})
     share = data.float()
     share[:, with_crs] *= 10 ** (config.crs_symbol_db / 20)
     re = _data(config, allocation(config, index, rng), share, rng)
@@ -88,11 +88,13 @@ def _downlink(config: LteConfig, index: torch.Tensor, down: torch.Tensor, rng: t
     # CRS, superposed as one antenna hears the ports; each port's places stay free of the others' signals
     turn = 2 * torch.pi * torch.rand(config.ports, generator=rng)
     level = 10 ** (1.5 * torch.randn(config.ports, generator=rng).clamp(-2, 2) / 20)
-    crs = crs_frame(config.cell_id, config.ports, n_rb, config.normal_cp)
-    mixed = (crs * torch.polar(level, turn)[:, None, None, None]).sum(0)
-    for symbol in with_crs:
-        sent = mixed[number, symbol]
-        re[:, symbol] = torch.where((sent != 0) & heard[:, symbol, None], sent, re[:, symbol])
+    sequences = crs_sequences(config.cell_id, n_rb, config.normal_cp)
+    gain = torch.polar(level, turn)
+    for port, half, symbol, v in crs:
+        row = half * symbols // 2 + symbol
+        sent = sequences[2 * number + half, min(symbol, 2)] * gain[port]
+        places = re[:, row, (v + config.cell_id) % 6 :: 6]
+        places[:] = torch.where(heard[:, row, None], sent, places)
     _add_sync(config, re, number, rng)
     return re
 
@@ -126,9 +128,8 @@ def _add_sync(config: LteConfig, re: torch.Tensor, number: torch.Tensor, rng: to
         re[number == n, symbols - 1 if tdd else slot - 2, low : low + 72] = secondary
     # PBCH leaves the places of four ports' CRS free, however many there are
     frames = int((number == 0).sum())
-    reserved = (crs_frame(config.cell_id, 4, 6, config.normal_cp)[:, 0, slot : slot + 4] != 0).any(0)
+    reserved, own = (pbch_reserved(config.cell_id % 6, ports, config.normal_cp) for ports in (4, config.ports))
     broadcast = qam(4, frames * 4 * 72, rng).view(frames, 4, 72) * gain
-    own = (crs_frame(config.cell_id, config.ports, 6, config.normal_cp)[:, 0, slot : slot + 4] != 0).any(0)
     kept = re[number == 0, slot : slot + 4, low : low + 72] * own
     re[number == 0, slot : slot + 4, low : low + 72] = torch.where(reserved, kept, broadcast)
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from training.waveforms.sequences import gold_rows, m_sequence, qpsk
+from training.waveforms.sequences import gold_qpsk, m_sequence
 
 MAX_PRB = 110  # N_RB^max,DL, TS 36.211 6.2.1
 PSS_ROOTS = (25, 29, 34)  # by N_ID^(2), TS 36.211 table 6.11.1.1-1
@@ -70,8 +70,7 @@ def crs_sequences(cell_id: int, n_rb: int, normal_cp: bool) -> torch.Tensor:
     symbol = np.array([0, 1, 4 if normal_cp else 3])
     c_init = (1 << 10) * (7 * (slot + 1) + symbol + 1) * (2 * cell_id + 1) + 2 * cell_id + int(normal_cp)
     first = MAX_PRB - n_rb
-    bits = gold_rows(c_init.reshape(-1), 2 * (first + 2 * n_rb))
-    return qpsk(bits[:, 2 * first :]).view(20, 3, 2 * n_rb)
+    return gold_qpsk(c_init.reshape(-1), first + 2 * n_rb)[:, first:].view(20, 3, 2 * n_rb)
 
 
 def crs_frame(cell_id: int, ports: int, n_rb: int, normal_cp: bool) -> torch.Tensor:
@@ -87,6 +86,13 @@ def crs_frame(cell_id: int, ports: int, n_rb: int, normal_cp: bool) -> torch.Ten
     return out.view(ports, 10, 2 * slot_symbols, 12 * n_rb)
 
 
+@lru_cache(maxsize=64)
+def pbch_reserved(shift: int, ports: int, normal_cp: bool) -> torch.Tensor:
+    """Where CRS stand in the broadcast channel's symbols and subcarriers, bool [4, 72]; shift: cell identity mod 6."""
+    slot = 7 if normal_cp else 6
+    return (crs_frame(shift, ports, 6, normal_cp)[:, 0, slot : slot + 4] != 0).any(0)
+
+
 def mbsfn_rs(area_id: int, subframe: int, n_rb: int) -> list[tuple[int, int, torch.Tensor]]:
     """Reference signals of an MBSFN subframe -> (symbol of its twelve, first subcarrier, complex64 [6 n_rb]), on every
     second subcarrier. TS 36.211 6.10.2."""
@@ -94,5 +100,5 @@ def mbsfn_rs(area_id: int, subframe: int, n_rb: int) -> list[tuple[int, int, tor
     symbol = np.array([2, 0, 4])
     c_init = (1 << 9) * (7 * (slot + 1) + symbol + 1) * (2 * area_id + 1) + area_id
     first = 3 * (MAX_PRB - n_rb)
-    values = qpsk(gold_rows(c_init, 2 * (first + 6 * n_rb))[:, 2 * first :])
+    values = gold_qpsk(c_init, first + 6 * n_rb)[:, first:]
     return [(2, 0, values[0]), (6, 1, values[1]), (10, 0, values[2])]

@@ -9,7 +9,7 @@ the carrier's lowest resource block; normal cyclic prefix. `random_nr` draws con
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import torch
 
@@ -22,6 +22,7 @@ from training.waveforms.nr_random import random_nr
 from training.waveforms.nr_tables import SSB_SCS, SYMBOLS, n_rb, slot_length, symbol_times
 from training.waveforms.nr_uplink import uplink_grid
 from training.waveforms.ofdm import Grid, OfdmWaveform
+from training.waveforms.waveform import described
 
 __all__ = ["Coreset", "CsiRs", "NrConfig", "Pdsch", "Ssb", "Tdd", "nr_downlink", "random_nr"]
 
@@ -70,7 +71,7 @@ def nr_downlink(config: NrConfig, duration: float, rng: torch.Generator) -> Ofdm
         add_csi_rs(canvas, csi)
     if config.tdd and config.tdd.uplink_db is not None:
         grids.append(uplink_grid(config, main, slot, rng))
-    wave = OfdmWaveform("NR", "nr", main.band, grids, rate, duration, {"n_rb": blocks, **asdict(config)})
+    wave = OfdmWaveform("NR", "nr", main.band, grids, rate, duration, {"n_rb": blocks, **described(config)})
     return wave if config.lte is None else share_with_lte(config, wave, rng)
 
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from training.waveforms.nr_config import Coreset, CsiRs, Pdsch
 from training.waveforms.nr_tables import SYMBOLS, dmrs_symbols
-from training.waveforms.sequences import gold, qam, qpsk
+from training.waveforms.sequences import gold_qpsk, qam
 
 
 @dataclass
@@ -38,10 +39,10 @@ class Canvas:
 
     def sequence(self, symbols: tuple[int, ...], c_init, length: int) -> torch.Tensor:
         """complex64 [slots, len(symbols), length]: the QPSK sequence of `c_init(slot in frame, symbol)` for each."""
-        in_frame = self.slot % self.slots_per_frame
-        numbers, which = in_frame.unique(return_inverse=True)
-        rows = [gold(c_init(n, symbol) % (1 << 31), 2 * length) for n in numbers.tolist() for symbol in symbols]
-        values = qpsk(torch.stack(rows).reshape(-1)).view(len(numbers), len(symbols), length)
+        in_frame = (self.slot % self.slots_per_frame).numpy()
+        numbers, which = np.unique(in_frame, return_inverse=True)
+        start = c_init(numbers[:, None], np.array(symbols)) % (1 << 31)
+        values = gold_qpsk(start.reshape(-1), length).view(len(numbers), len(symbols), length)
         return values.to(self.re.device)[which]
 
 

@@ -29,7 +29,7 @@ def share_with_lte(config: NrConfig, wave: OfdmWaveform, rng: torch.Generator) -
         raise DataError("LTE and NR share 10, 15 or 20 MHz at 15 kHz with the normal cyclic prefix")
     under = lte_downlink(replace(lte, start=config.start % 0.040), wave.duration, rng)
     main, theirs = wave.grids[0], under.grids[0]
-    ours = main.active_band(wave.duration) is not None
+    ours = bool(main.re[main.heard(wave.duration)].any())
     column = round((theirs.first_subcarrier - main.first_subcarrier) / main.scs)
     row = round(float(theirs.start[0] - main.start[0]) / 1e-3) * SYMBOLS
     first, last = max(0, row), min(len(main.re), row + len(theirs.re))

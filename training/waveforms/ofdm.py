@@ -39,10 +39,20 @@ class Grid:
         low = self.first_subcarrier - self.scs / 2
         return low, low + self.subcarriers * self.scs
 
+    @cached_property
+    def power(self) -> torch.Tensor:
+        """|re|^2, float32 [symbols, subcarriers]; worked out once, when the grid is complete."""
+        parts = torch.view_as_real(self.re).square()
+        return parts[..., 0] + parts[..., 1]
+
+    def heard(self, duration: float) -> slice:
+        """The symbols that are on the air within [0, duration)."""
+        inside = ((self.start < duration) & (self.start + self.cp + 1 / self.scs > 0)).nonzero()
+        return slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0)
+
     def active_band(self, duration: float) -> tuple[float, float] | None:
         """Lowest to highest frequency sent in [0, duration), Hz; None when nothing is."""
-        inside = (self.start < duration) & (self.start + self.cp + 1 / self.scs > 0)
-        used = (self.re[inside.to(self.re.device)] != 0).any(0).nonzero()
+        used = self.power[self.heard(duration)].sum(0).nonzero()
         if not len(used):
             return None
         low = self.first_subcarrier - self.scs / 2

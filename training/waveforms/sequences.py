@@ -14,10 +14,10 @@ GOLD_SKIP = 1600  # N_C of TS 36.211 7.2 and TS 38.211 5.2.1
 
 
 @lru_cache(maxsize=8)
-def _gold_basis(length: int) -> tuple[np.ndarray, np.ndarray]:
-    """-> x1 from N_C on, packed, and the response of x2 to each of its 31 initial bits, packed [31, bytes].
+def _gold_tables(length: int) -> tuple[np.ndarray, np.ndarray]:
+    """-> x1 from N_C on, packed, and what each value of each byte of x2's initial bits gives x2, packed [4, 256, bytes].
 
-    A Gold sequence is linear in its initial bits, so each one is an exclusive or of rows of this table.
+    A Gold sequence is linear in its initial bits, so each one is an exclusive or of these.
     """
     total = GOLD_SKIP + length
     x1 = np.zeros(total + 31, np.uint8)
@@ -27,34 +27,44 @@ def _gold_basis(length: int) -> tuple[np.ndarray, np.ndarray]:
     for n in range(total):
         x1[n + 31] = x1[n + 3] ^ x1[n]
         x2[:, n + 31] = x2[:, n + 3] ^ x2[:, n + 2] ^ x2[:, n + 1] ^ x2[:, n]
-    return np.packbits(x1[GOLD_SKIP:total]), np.packbits(x2[:, GOLD_SKIP:total], axis=1)
+    of_bit = np.packbits(x2[:, GOLD_SKIP:total], axis=1)
+    of_byte = np.zeros((4, 256, of_bit.shape[1]), np.uint8)
+    for bit in range(31):
+        byte, low = bit // 8, 1 << bit % 8
+        of_byte[byte, low : 2 * low] = of_byte[byte, :low] ^ of_bit[bit]
+    return np.packbits(x1[GOLD_SKIP:total]), of_byte
+
+
+def _gold_packed(c_inits: np.ndarray, length: int) -> np.ndarray:
+    """Gold sequences of `length` bits or up to seven more, eight to a byte: int64 [n] -> uint8 [n, bytes]."""
+    # Tables come in a few lengths only, so that a new length does not mean a new table.
+    x1, of_byte = _gold_tables(1 << max(11, (length - 1).bit_length()))
+    size = (length + 7) // 8
+    packed = of_byte[0, c_inits & 255, :size] ^ x1[:size]
+    for byte in (1, 2, 3):
+        packed ^= of_byte[byte, c_inits >> 8 * byte & 255, :size]
+    return packed
 
 
 def gold(c_init: int, length: int) -> torch.Tensor:
     """-> uint8 [length], the pseudo-random sequence c of TS 36.211 7.2 = TS 38.211 5.2.1, for 0 <= c_init < 2^31."""
-    return torch.from_numpy(_gold(c_init, length)).clone()
+    return torch.from_numpy(np.unpackbits(_gold_packed(np.array([c_init]), length)[0], count=length))
 
 
-@lru_cache(maxsize=4096)
-def _gold(c_init: int, length: int) -> np.ndarray:
-    # Tables come in a few lengths only, so that a new length does not mean a new table.
-    x1, x2 = _gold_basis(1 << max(11, (length - 1).bit_length()))
-    used = [i for i in range(31) if c_init >> i & 1]
-    size = (length + 7) // 8
-    packed = x1[:size] ^ np.bitwise_xor.reduce(x2[used, :size], axis=0) if used else x1[:size]
-    return np.unpackbits(packed, count=length)
+def gold_qpsk(c_inits: np.ndarray, length: int) -> torch.Tensor:
+    """`qpsk` of the first 2 `length` bits of each Gold sequence: int64 [n] -> complex64 [n, length]."""
+    packed = torch.from_numpy(_gold_packed(c_inits, 2 * length))
+    points = _byte_points().index_select(0, packed.view(-1).int())
+    return points.view(len(packed), -1)[:, :length]
 
 
-def gold_rows(c_inits: np.ndarray, length: int) -> torch.Tensor:
-    """`gold` for many initial values at once: int64 [n] -> uint8 [n, length]. Nothing is kept of them."""
-    x1, x2 = _gold_basis(1 << max(11, (length - 1).bit_length()))
-    size = (length + 7) // 8
-    packed = np.broadcast_to(x1[:size], (len(c_inits), size)).copy()
-    for i in range(31):
-        packed[(c_inits >> i & 1).astype(bool)] ^= x2[i, :size]
-    return torch.from_numpy(np.unpackbits(packed, axis=1, count=length))
+@lru_cache(maxsize=1)
+def _byte_points() -> torch.Tensor:
+    """The four QPSK points of each byte's bits, complex64 [256, 4]."""
+    return qpsk(torch.from_numpy(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)))
 
 
+@lru_cache(maxsize=64)
 def m_sequence(taps: tuple[int, ...], start: tuple[int, ...], length: int) -> torch.Tensor:
     """x(i + m) = sum of x(i + tap) mod 2 with x(0..m-1) = start, as TS 36.211 6.11.2.1 writes them -> int64 [length]."""
     x = list(start)

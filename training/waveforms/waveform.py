@@ -33,3 +33,12 @@ class Waveform(Protocol):
         Emitters with a resource grid (`OfdmWaveform`) need not have it: the fast path reads their grids.
         """
         ...
+
+
+def described(config: object) -> object:
+    """A configuration as plain JSON types: what `dataclasses.asdict` gives, without its copies of every number."""
+    if isinstance(config, tuple):
+        return tuple(map(described, config))
+    if hasattr(config, "__dataclass_fields__"):
+        return {name: described(value) for name, value in vars(config).items()}
+    return config

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate, repeat
 
 import torch
 
@@ -71,10 +72,10 @@ class _Rows:
     gain: list[float]
     unit: list[tuple[int, int]]
 
-    def add(self, kind: int, start: float, cp: float, gain: float, unit: tuple[int, int] = (-1000, 1000)) -> None:
-        for into, value in zip((self.kind, self.start, self.cp, self.gain, self.unit),
-                               (kind, start, cp, gain, unit), strict=True):
-            into.append(value)
+    def add(self, kind: int, start: list[float], cp: float, gain: float, unit: tuple[int, int] = (-1000, 1000)) -> None:
+        self.start += start
+        for into, value in ((self.kind, kind), (self.cp, cp), (self.gain, gain), (self.unit, unit)):
+            into += [value] * len(start)
 
 
 def random_wifi(rng: torch.Generator, max_bandwidth: float = math.inf) -> WifiConfig:
@@ -104,7 +105,8 @@ def wifi(config: WifiConfig, duration: float, rng: torch.Generator) -> OfdmWavef
     legacy = _Rows([], [], [], [], [])
     he = _Rows([], [], [], [], [])
     for begin, length, gain, short, unit in _traffic(config, duration, rng):
-        _frame(config, begin, length, gain, short, unit, legacy, he)
+        if begin + length + 1e-4 > 0:
+            _frame(config, begin, length, gain, short, unit, legacy, he)
     grids = [_grid(config, legacy, SCS, duration, rng)]
     if config.standard == "ax":
         grids.append(_grid(config, he, HE_SCS, duration, rng))
@@ -166,30 +168,28 @@ def _frame(config: WifiConfig, begin: float, length: float, gain: float, short: 
     """Adds the symbols of one frame of about `length` s."""
     kinds = {"a": 1, "n": 3, "ac": 3, "ax": 4}
     signals = 1 if short else kinds[config.standard]  # L-SIG and what announces the newer format
-    for kind, start, cp in ((_STF_ROW, 0, 0.8e-6), (_STF_ROW, 4e-6, 0.8e-6), (_LTF_ROW, 8e-6, 1.6e-6),
-                            (_LTF_ROW, 12.8e-6, 0.0)):  # 17.3.2.2: the long field's prefix serves both its symbols
-        legacy.add(kind, begin + start, cp, gain)
-    now = begin + 16e-6
-    for _ in range(signals):
-        legacy.add(_SIGNAL_ROW, now, 0.8e-6, gain)
-        now += SYMBOL
+    legacy.add(_STF_ROW, [begin, begin + 4e-6], 0.8e-6, gain)
+    legacy.add(_LTF_ROW, [begin + 8e-6], 1.6e-6, gain)  # 17.3.2.2: its prefix serves both its symbols
+    legacy.add(_LTF_ROW, [begin + 12.8e-6], 0.0, gain)
+    *announce, now = accumulate(repeat(SYMBOL, signals), initial=begin + 16e-6)
+    legacy.add(_SIGNAL_ROW, announce, 0.8e-6, gain)
     end = begin + length
     if short or config.standard == "a":
-        while now < end:
-            legacy.add(_SIGNAL_ROW if short else _DATA_ROW, now, 0.8e-6, gain)
-            now += SYMBOL
+        legacy.add(_SIGNAL_ROW if short else _DATA_ROW, _times(now, SYMBOL, end), 0.8e-6, gain)
         return
-    legacy.add(_COMB_ROW, now, 0.8e-6, gain)
+    legacy.add(_COMB_ROW, [now], 0.8e-6, gain)
     now += SYMBOL
     if config.standard == "ax":
-        rows, symbol = he, 1 / HE_SCS + config.guard
+        he.add(_DATA_ROW, _times(now, 1 / HE_SCS + config.guard, end), config.guard, gain, unit)
     else:
-        rows, symbol = legacy, 1 / SCS + config.guard
-        rows.add(_TRAINING_ROW, now, 0.8e-6, gain)
-        now += SYMBOL
-    while now < end:
-        rows.add(_DATA_ROW, now, config.guard, gain, unit)
-        now += symbol
+        legacy.add(_TRAINING_ROW, [now], 0.8e-6, gain)
+        legacy.add(_DATA_ROW, _times(now + SYMBOL, 1 / SCS + config.guard, end), config.guard, gain, unit)
+
+
+def _times(begin: float, step: float, end: float) -> list[float]:
+    """Every `step` from `begin` until before `end`, s."""
+    times = accumulate(repeat(step, max(0, math.ceil((end - begin) / step))), initial=begin)
+    return [t for t in times if t < end]
 
 
 def _grid(config: WifiConfig, rows: _Rows, scs: float, duration: float, rng: torch.Generator) -> Grid:
