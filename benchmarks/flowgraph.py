@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block in a flowgraph: throughput in both modes, a core's share at 61.44 MS/s, latency, memory."""
+"""The block in a flowgraph: throughput in both modes, a core's share at 61.44 MS/s, latency, memory, and where it goes.
+
+vector source (noise, repeated) -> block -> null sink, each run in a process of its own; a throttle stands behind the
+source where the flowgraph runs in real time. The shipped model, the CPU engine, frames of 40 ms.
+"""
 
 from __future__ import annotations
 
@@ -10,69 +14,128 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-RATE = 61.44e6
-FRAMES = 60
-
-
-def _flowgraph(mode: str, jsonl: str, paced: bool) -> dict[str, float]:
-    """One run in this process: noise in a vector, repeated, through the block at full speed or in real time."""
-    from gnuradio import ata, blocks, gr
-
-    count = int(FRAMES * 0.04 * RATE)
-    noise = np.random.default_rng(1).standard_normal(2 * 4_000_000).astype(np.float32).view(np.complex64)
-    with tempfile.NamedTemporaryFile(suffix=".cf32") as file:
-        noise.tofile(file.name)
-        source = blocks.file_source(gr.sizeof_gr_complex, file.name, True)
-        source.set_min_output_buffer(1 << 18)
-        head = blocks.head(gr.sizeof_gr_complex, count)
-        block = ata.segmenter(RATE, mode=mode, engine="onnxruntime-cpu", jsonl=jsonl)
-        top = gr.top_block()
-        chain = [source, head, block, blocks.null_sink(gr.sizeof_gr_complex)]
-        if paced:
-            chain.insert(1, blocks.throttle(gr.sizeof_gr_complex, RATE, True))
-        top.connect(*chain)
-        begin, cpu = time.perf_counter(), time.process_time()
-        top.run()
-        seconds, busy = time.perf_counter() - begin, time.process_time() - cpu
-    return {
-        "msps": count / seconds / 1e6,
-        "core_share": busy / (count / RATE),
-        "dropped": block.dropped_frames,
-        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
-
-
-def _apart(mode: str, paced: bool, jsonl: str = "") -> dict[str, float]:
-    """The same in a process of its own, so that memory and processor time are the run's alone."""
-    command = [sys.executable, "-W", "ignore", __file__, mode, "paced" if paced else "fast", jsonl]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(ran.stdout.splitlines()[-1])
+RATE, FRAME_MS = 61.44e6, 40.0
+FRAME = round(RATE * FRAME_MS * 1e-3)
+WARM_UP, FRAMES = 5, 100  # frames of a run before the clock starts, and after
+ROUNDS = 3  # of each run at full speed; the fastest counts
+PARTS = 15  # times that a part of a frame's work is measured; the fastest counts
 
 
 def measure() -> dict[str, float]:
     """-> flowgraph_lossless_msps, flowgraph_live_msps (and the share of frames dropped at that speed),
-    core_share_at_61_44, latency_p50_ms, latency_p99_ms, rss_mb."""
-    lossless = max((_apart("lossless", False) for _ in range(3)), key=lambda r: r["msps"])
-    live = max((_apart("live", False) for _ in range(3)), key=lambda r: r["msps"])
+    core_share_at_61_44 (the block's threads) and process_share_at_61_44 (with the source's and throttle's),
+    latency_p50_ms, latency_p99_ms, rss_mb (the largest), and frame_..._ms: a core's time for each part of a frame."""
+    lossless = max((_apart("lossless", "fast") for _ in range(ROUNDS)), key=lambda r: r["msps"])
+    live = max((_apart("live", "fast") for _ in range(ROUNDS)), key=lambda r: r["msps"])
     with tempfile.TemporaryDirectory() as folder:
-        jsonl = str(Path(folder) / "records.jsonl")
-        paced = _apart("live", True, jsonl)
-        latency = [json.loads(line)["latency_ms"] for line in Path(jsonl).read_text().splitlines()]
+        jsonl = Path(folder) / "records.jsonl"
+        paced = _apart("live", "paced", str(jsonl))
+        latency = [json.loads(line)["latency_ms"] for line in jsonl.read_text().splitlines()]
     return {
         "flowgraph_lossless_msps": lossless["msps"],
         "flowgraph_live_msps": live["msps"],
-        "flowgraph_live_dropped_share": live["dropped"] / FRAMES,
+        "flowgraph_live_dropped_share": live["dropped_share"],
         "core_share_at_61_44": paced["core_share"],
-        "dropped_share_at_61_44": paced["dropped"] / FRAMES,
+        "process_share_at_61_44": paced["process_share"],
+        "dropped_share_at_61_44": paced["dropped_share"],
         "latency_p50_ms": float(np.percentile(latency, 50)),
         "latency_p99_ms": float(np.percentile(latency, 99)),
         "rss_mb": paced["rss_mb"],
+        **_parts(),
     }
 
 
+def _apart(mode: str, pace: str, jsonl: str = "") -> dict[str, float]:
+    """`_flowgraph` in a process of its own, so that memory and processor time are the run's alone."""
+    command = [sys.executable, "-W", "ignore", __file__, mode, pace, jsonl]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def _flowgraph(mode: str, pace: str, jsonl: str) -> dict[str, float]:
+    """One run in this process. pace: "fast" or "paced"; jsonl: file for the records, or empty."""
+    from gnuradio import ata, blocks, gr
+
+    noise = np.random.default_rng(1).standard_normal(2 << 20, np.float32).view(np.complex64)
+    chain = [blocks.vector_source_c(noise, True)]
+    if pace == "paced":
+        chain.append(blocks.throttle(gr.sizeof_gr_complex, RATE, True))
+    others = [f"{b.name()}{b.unique_id()}" for b in chain]  # what GNU Radio calls their threads
+    block = ata.segmenter(RATE, mode=mode, engine="onnxruntime-cpu", frame_ms=FRAME_MS, jsonl=jsonl)
+    top = gr.top_block()
+    top.connect(*chain, block, blocks.null_sink(gr.sizeof_gr_complex))
+
+    def reached(frames: int) -> tuple[int, float, float, float]:
+        """Waits for that many frames -> samples read, time, and the processor's time for all threads and the others."""
+        while (read := block.nitems_read(0)) < frames * FRAME:
+            time.sleep(1e-3)
+        return read, time.perf_counter(), time.process_time(), _thread_time(others)
+
+    top.start()
+    first, last = reached(WARM_UP), reached(WARM_UP + FRAMES)
+    top.stop()
+    top.wait()
+    samples, seconds, process, rest = (b - a for a, b in zip(first, last, strict=True))
+    return {
+        "msps": samples / seconds / 1e6,
+        "core_share": (process - rest) / (samples / RATE),
+        "process_share": process / (samples / RATE),
+        "dropped_share": block.dropped_frames / (last[0] / FRAME),
+        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _thread_time(names: list[str]) -> float:
+    """Seconds of a core that the threads of these names took."""
+    kept = [name[:15] for name in names]  # what Linux keeps of them
+    threads = [t for t in Path("/proc/self/task").iterdir() if (t / "comm").read_text().strip() in kept]
+    return sum(int((t / "schedstat").read_text().split()[0]) for t in threads) / 1e9
+
+
+def _parts() -> dict[str, float]:
+    """A core's milliseconds for each part of the work on a frame of noise."""
+    from gnuradio.ata.bands import extract_bands
+    from gnuradio.ata.frontend import normalise
+    from gnuradio.ata.sensor import Sensor
+
+    sensor = Sensor(RATE, engine="onnxruntime-cpu", frame_ms=FRAME_MS)
+    stream, model = sensor.stream(), sensor.model
+    chunk = np.random.default_rng(1).standard_normal(2 << 16, np.float32).view(np.complex64)
+    copy = np.empty_like(chunk)
+    chunks = -(-FRAME // len(chunk))
+
+    def kernel() -> list:
+        return [frame for at in range(chunks) for frame in stream.push(chunk, at * len(chunk))]
+
+    def passing_on() -> None:
+        for _ in range(chunks):
+            copy[:] = chunk
+
+    power = kernel()[0].power
+    image = normalise(power, model.normalise)[None, None]
+    logits = sensor.engine.run(image)[0]
+    return {
+        "frame_copy_ms": _fastest(passing_on),
+        "frame_kernel_ms": _fastest(kernel),
+        "frame_image_ms": _fastest(lambda: normalise(power, model.normalise)),
+        "frame_engine_ms": _fastest(lambda: sensor.engine.run(image)),
+        "frame_bands_ms": _fastest(lambda: extract_bands(logits, power, model.classes, 0.0, RATE)),
+    }
+
+
+def _fastest(part: Callable[[], object]) -> float:
+    def once() -> float:
+        begin = time.thread_time()
+        part()
+        return time.thread_time() - begin
+
+    return 1e3 * min(once() for _ in range(PARTS))
+
+
 if __name__ == "__main__":
-    print(json.dumps(_flowgraph(sys.argv[1], sys.argv[3], sys.argv[2] == "paced")))
+    print(json.dumps(_flowgraph(*sys.argv[1:4])))

@@ -30,7 +30,8 @@ ROUNDS = 15
 def measure() -> dict[str, float]:
     """-> kernel_vs_scipy and kernel_vs_fftw_loop (ratios of speed), kernel_msps, scipy_msps, fftw_loop_msps (MS/s).
 
-    The sides take turns and each counts with its fastest round, so that what else the machine does falls on none.
+    The sides take turns and each counts with its fastest round of processor time, so that what else the machine does
+    falls on none.
     """
     from gnuradio.ata._kernel import Geometry, Spectrogram
 
@@ -73,9 +74,9 @@ def measure() -> dict[str, float]:
     fastest = dict.fromkeys(sides, float("inf"))
     for _ in range(ROUNDS):
         for name, side in sides.items():
-            begin = time.perf_counter()
+            begin = time.thread_time()
             side()
-            fastest[name] = min(fastest[name], time.perf_counter() - begin)
+            fastest[name] = min(fastest[name], time.thread_time() - begin)
     with_scipy = min(fastest[f"scipy {batch}"] for batch in BATCHES)
     return {
         "kernel_vs_scipy": with_scipy / fastest["kernel"],

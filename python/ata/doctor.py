@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,14 +20,18 @@ Check = tuple[str, bool, str]  # what, whether it works, what to know
 
 
 def examine() -> int:
-    """Prints a line for each check -> 0 if the block will run, else 2. An engine that is missing is no fault."""
+    """Prints a line for each check -> 0 if the block will run, else 2. One engine that works is enough."""
     faults = 0
     for checks in (_gnuradio, _kernel, _model, _grc):
         for what, works, detail in checks():
             faults += not works
             print(f"{'ok ' if works else 'BAD'}  {what:16s} {detail}")
-    for what, works, detail in _engines():
+    engines = list(_engines())
+    for what, works, detail in engines:
         print(f"{'ok ' if works else ' - '}  {what:16s} {detail}")
+    if engines and not any(works for _, works, _ in engines):
+        faults += 1
+        print("BAD  engines          none works")
     print("everything that the block needs works" if not faults else f"{faults} to mend: see docs/troubleshooting.md")
     return 2 if faults else 0
 
@@ -61,16 +66,23 @@ def _model() -> Iterator[Check]:
 
 
 def _grc() -> Iterator[Check]:
-    here = Path(__file__).resolve()
-    folders = ["/usr/share/gnuradio/grc/blocks", "/usr/local/share/gnuradio/grc/blocks"]
-    folders += [str(p / "share/gnuradio/grc/blocks") for p in here.parents]
-    found = next((f for f in folders if (Path(f) / "ata_segmenter.block.yml").exists()), None)
+    try:
+        from gnuradio import gr
+
+        settings = [gr.prefs().get_string("grc", f"{where}_blocks_path", "") for where in ("local", "global")]
+    except ImportError:
+        return  # said by _gnuradio
+    searched = os.pathsep.join([os.environ.get("GRC_BLOCKS_PATH", ""), *settings]).split(os.pathsep)
+    prefixes = Path(__file__).resolve().parents
+    beside = [p / "share/gnuradio/grc/blocks" for p in prefixes] + [p / "grc" for p in prefixes]  # installed; built only
+    folders = [*(Path(f).expanduser() for f in searched if f), *beside]
+    found = next((f for f in folders if (f / "ata_segmenter.block.yml").exists()), None)
     if found is None:
         yield "GRC blocks", False, "not installed: cmake --install build"
-    elif found in folders[:2]:
-        yield "GRC blocks", True, found
-    else:
+    elif found in beside:
         yield "GRC blocks", True, f"start GNU Radio Companion as: GRC_BLOCKS_PATH={found} gnuradio-companion"
+    else:
+        yield "GRC blocks", True, str(found)
 
 
 def _engines() -> Iterator[Check]:

@@ -10,10 +10,13 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
-from onnx import AttributeProto, TensorProto
+from .errors import AtaError, package_missing
 
-from .errors import AtaError
+try:
+    import onnx
+    from onnx import AttributeProto, TensorProto
+except ImportError as failure:  # `read_model` says so; the module has to load, for the doctor to say what else is amiss
+    onnx, ONNX_FAILURE = None, failure
 
 SHIPPED = Path(__file__).parent / "models"
 LARGEST_FILE = 256 << 20  # bytes
@@ -70,6 +73,8 @@ def read_model(path: str | Path | None = None) -> ModelFile:
     Nothing of the network is run or unpacked before its size, operators and shapes are known to be sane.
     Raises AtaError with a sentence that says what does not fit.
     """
+    if onnx is None:
+        raise package_missing("onnx", ONNX_FAILURE)
     path = Path(path) if path else _shipped()
     content = _read(path)
     try:

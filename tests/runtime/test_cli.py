@@ -111,10 +111,26 @@ def test_what_cannot_be_done_is_one_sentence_and_code_2(recording: Path, args: l
     assert len(said) == 1 and says in said[0]
 
 
-def test_the_doctor_finds_kernel_model_and_gnuradio_in_order(tmp_path: Path) -> None:
+def test_the_doctor_finds_everything_in_order(tmp_path: Path) -> None:
     ran = ata_sense("doctor", cwd=tmp_path)
-    for what in ("GNU Radio", "kernel", "model", "onnxruntime-cpu"):
+    assert ran.returncode == 0, ran.stdout
+    for what in ("GNU Radio", "kernel", "model", "GRC blocks", "onnxruntime-cpu"):
         assert any(line.startswith("ok") and what in line for line in ran.stdout.splitlines()), ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("package", "line"), [("onnx", "BAD  model"), ("onnxruntime", " -   onnxruntime-cpu")], ids=["onnx", "onnxruntime"]
+)
+def test_the_doctor_says_which_package_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, line: str
+) -> None:
+    (tmp_path / f"{package}.py").write_text("raise ModuleNotFoundError('not there')")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))
+    ran = ata_sense("doctor", cwd=tmp_path)
+    assert ran.returncode == 2
+    said = next(said for said in ran.stdout.splitlines() if said.startswith(line))
+    assert f"{package} does not load (not there)" in said and "-m pip install onnx onnxruntime" in said
+    assert ran.stdout.splitlines()[-1].startswith("1 to mend")
 
 
 def test_a_person_gets_a_table_and_how_fast_it_went(recording: Path) -> None:

@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 
-from ..errors import AtaError
+from ..errors import AtaError, package_missing
 from ..model import ModelFile
 from .cuda_driver import missing_driver
 
@@ -23,6 +22,10 @@ class OnnxRuntime:
     """
 
     def __init__(self, model: ModelFile, name: str, threads: int = THREADS) -> None:
+        try:
+            import onnxruntime
+        except ImportError as failure:
+            raise package_missing("onnxruntime", failure) from failure
         provider = PROVIDERS[name]
         if provider not in onnxruntime.get_available_providers():
             raise AtaError(f"engine {name} cannot work here: this ONNX Runtime has no {provider}")

@@ -7,8 +7,6 @@ from __future__ import annotations
 import logging
 from types import ModuleType
 
-import onnx
-
 from ..errors import AtaError
 from ..model import ModelFile
 
@@ -49,6 +47,7 @@ def build_engine(trt: ModuleType, logger: object, model: ModelFile) -> bytes:
 
 def half_precision(content: bytes) -> bytes:
     """An ONNX file -> the same with weights and arithmetic in float16, float32 at both ends."""
+    import onnx
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
