@@ -43,9 +43,11 @@ def _paper_scene(dice: Dice, labels: list[str], level_db: float | str | None) ->
         if drawn not in PAPER_LEVELS_DB:
             raise DataError(f"the paper protocol has no noise level {level_db}: -10, 0, 10, 20, 30 dB or none")
     duration = PAPER_MS * 1e-3
-    waveforms = [_paper_waveform(dice, label, duration) for label in labels]
-    widths = [w.info["bandwidth"] for w in waveforms]
-    free = PAPER_RATE - sum(widths)
+    while True:  # an NR channel of 50 MHz leaves no room for LTE of 15 or 20
+        waveforms = [_paper_waveform(dice, label, duration) for label in labels]
+        widths = [w.info["bandwidth"] for w in waveforms]
+        if (free := PAPER_RATE - sum(widths)) >= 0:
+            break
     # the free band is cut at random places: before, between and after the channels
     cuts = sorted(dice.uniform(0, free) for _ in widths)
     centers, low = [], -PAPER_RATE / 2

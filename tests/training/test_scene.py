@@ -13,6 +13,7 @@ from training.channel import make_channel
 from training.errors import DataError
 from training.impairments import Receiver
 from training.scene import Emitter, Scene, draw_scene, mask_columns, scene_iq, truth
+from training.scene_presets import PAPER_RATE
 from training.waveforms.lte import lte_downlink, random_lte
 from training.waveforms.nr import NrConfig, Ssb, nr_downlink, random_nr
 from training.waveforms.others import Shaped
@@ -206,6 +207,13 @@ def test_paper_levels_are_total_power_over_the_whole_band(level):
     of = draw_scene("paper-test", 4, level_db=level)
     signal = alone(of)
     assert 10 * math.log10(float(signal.abs().square().mean()) / of.samp_rate) == pytest.approx(level, abs=0.3)
+
+
+def test_paper_channels_fit_in_the_band_together():
+    """Seed 7 draws NR of 50 MHz with LTE of 15 or 20 first, which the band cannot hold."""
+    for seed in range(24):
+        (low, end), (begin, high) = sorted(t.carrier for t in truth(draw_scene("paper-test", seed)))
+        assert -PAPER_RATE / 2 - 1 <= low < end <= begin + 1 < high <= PAPER_RATE / 2 + 1
 
 
 def test_paper_frames_are_labelled_by_nominal_channels():
