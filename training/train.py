@@ -34,7 +34,7 @@ from training.data import CLASSES, FRONT_ENDS, VALIDATION_SEEDS, Batches, Drawn,
 from training.errors import DataError
 from training.export import export, read_checkpoint
 from training.metrics import Pixels
-from training.models import SEGMENTERS, build
+from training.models import NAMES, build
 from training.scene_draw import PRESETS
 
 CHECKPOINT_S = 120
@@ -54,7 +54,7 @@ def follow(average: list[torch.Tensor], current: list[torch.Tensor], averaged: t
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("runs/ata"), help="folder for checkpoint, log and ONNX file")
-    parser.add_argument("--segmenter", choices=SEGMENTERS, default="ata_net")
+    parser.add_argument("--segmenter", default="ata_net", help=NAMES)
     parser.add_argument("--variant", choices=VARIANTS, default="patch", help="adversarial variant")
     parser.add_argument("--weight", type=float, default=0.01, help="of the adversarial term")
     parser.add_argument("--width", type=int, help="channels of the segmenter's first layer (default: its own)")

@@ -3,6 +3,7 @@
 """Every segmenter: the shapes, a gradient everywhere, and the model file it becomes."""
 
 import json
+import sys
 
 import onnx
 import pytest
@@ -13,7 +14,8 @@ from training.errors import DataError
 from training.export import export
 from training.models import SEGMENTERS, build
 
-NARROW = {"unet": {"width": 4}, "unetpp": {"width": 4}}
+NARROW = {"unet": {"width": 4}, "unetpp": {"width": 4}, "deeplabv3plus": {"width": 8}, "segformer": {"width": 8}}
+SMP = "smp:unetplusplus:resnet18"
 # DESIGN contract 1; what a Conv, a Resize and a mean need beside them is constants and their shapes.
 ALLOWED = {"Conv", "Relu", "Clip", "HardSwish", "Sigmoid", "Add", "Mul", "Concat", "MaxPool", "AveragePool",
            "GlobalAveragePool", "ReduceMean", "Resize", "Constant"}  # fmt: skip
@@ -24,7 +26,7 @@ def portable(name: str) -> bool:
     return name in ("ata_net", "unet", "unetpp")
 
 
-@pytest.fixture(params=sorted(SEGMENTERS))
+@pytest.fixture(params=[*SEGMENTERS, SMP])
 def name(request) -> str:
     return request.param
 
@@ -72,6 +74,21 @@ def test_the_shipped_network_is_small():
     assert parameters * 4 < 6e6
 
 
-def test_unknown_name_is_one_sentence():
+@pytest.mark.parametrize("name", ["resnet9000", "smp:unetplusplus", "smp:"])
+def test_unknown_name_is_one_sentence(name):
     with pytest.raises(DataError, match="choose one of"):
-        build("resnet9000")
+        build(name)
+
+
+@pytest.mark.parametrize(("name", "package"), [("segformer", "transformers"), (SMP, "segmentation-models-pytorch")])
+def test_a_library_that_does_not_load_is_one_sentence(name, package, monkeypatch):
+    """Missing, or in the way that a torchvision of another torch fails."""
+    monkeypatch.setitem(sys.modules, package.replace("-", "_"), None)
+    with pytest.raises(DataError, match=rf"{name} needs the library {package} \(pip install {package}\)") as failure:
+        build(name)
+    assert "\n" not in str(failure.value)
+
+
+def test_a_width_that_smp_does_not_have_is_refused():
+    with pytest.raises(DataError, match="no --width"):
+        build(SMP, width=8)
