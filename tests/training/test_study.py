@@ -4,45 +4,69 @@
 
 import numpy as np
 import pytest
+import torch
 
-from training import study
+from training import study, study_report
 from training.evaluate import PAPER_LEVELS
+from training.study_frames import Maker
 
 
 def figures(miou: float) -> dict:
-    both = {"pixels": {"miou": miou}, "column_mean": {"miou": miou + 0.01}}
+    one = {"miou": miou, "mean_accuracy": miou, "f1": miou}
+    both = {"pixels": one, "column_mean": {**one, "miou": miou + 0.01}}
     return {**both, "by_level_db": dict.fromkeys(PAPER_LEVELS, both)}
 
 
 def test_interval_of_paired_differences():
-    mean, half = study.interval(np.array([0.01, 0.02, 0.03]))
+    mean, half = study_report.interval(np.array([0.01, 0.02, 0.03]))
     assert mean == pytest.approx(0.02)
     assert half == pytest.approx(4.3027 * 0.01 / 3**0.5, rel=1e-4)  # Student's t, two degrees of freedom
-    assert np.isnan(study.interval(np.array([0.1]))[1])
+    assert np.isnan(study_report.interval(np.array([0.1]))[1])
 
 
 def test_differences_are_paired_by_seed():
     """Seeds differ by far more than variants do; the pairs show the gain all the same."""
     results = {}
     for seed, base in ((1, 0.2), (2, 0.5), (3, 0.8)):
-        results["ata_net", "none", seed] = figures(base)
-        results["ata_net", "patch", seed] = figures(base + 0.01)
-    results["ata_net", "patch", 4] = figures(0.99)  # has no partner yet
-    row = next(line for line in study.table(results).splitlines() if "| patch | pixels" in line)
-    assert "| 3 |" in row and "+0.0100 ± 0.0000" in row
+        results["ata", "ata_net", "none", seed] = figures(base)
+        results["ata", "ata_net", "patch", seed] = figures(base + 0.01)
+    results["ata", "ata_net", "patch", 4] = figures(0.99)  # has no partner
+    (row,) = study_report.differences(results).splitlines()[2:]
+    assert row.startswith("| ata | ata_net | patch | 3 | +0.0100 ± 0.0000 |")
+    rows = study_report.table(results).splitlines()[2:]
+    assert len(rows) == 4 and "| patch | 3 | pixels | 0.510 ± 0.300 |" in rows[2]
+    assert study_report.baseline(results).splitlines()[2:] == ["| ata | ata_net | 3 | +0.0100 ± 0.0000 |"]
+
+
+def test_every_frame_once_a_turn_and_the_same_for_every_variant():
+    order = study.batch_order(10, 4, 6, seed=3)
+    assert order.shape == (6, 4) and torch.equal(order, study.batch_order(10, 4, 6, seed=3))
+    for turn in order.flatten()[:20].view(2, 10):
+        assert sorted(turn.tolist()) == list(range(10))
+    assert not torch.equal(order, study.batch_order(10, 4, 6, seed=4))
+
+
+def test_both_front_ends_see_the_same_scenes(tmp_path):
+    ours, theirs = (Maker(tmp_path, front_end, 32, 64).validation(1) for front_end in ("ata", "mathworks"))
+    assert ours[0].shape == theirs[0].shape == (1, 1, 32, 64)
+    assert torch.equal(ours[1], theirs[1]) and not torch.equal(ours[0], theirs[0])
+    assert theirs[0].min() >= 0 and theirs[0].max() <= 1
 
 
 def test_a_whole_study_and_again(tmp_path, capsys):
-    asked = ["--out", str(tmp_path / "runs"), "--report", str(tmp_path / "study.md"), "--segmenters", "ata_net",
-             "--variants", "none", "patch", "--seeds", "1", "--steps", "1", "--batch", "1", "--test", "1",
-             "--validation", "1", "--workers", "0"]  # fmt: skip
+    asked = ["--out", str(tmp_path / "runs"), "--segmenters", "ata_net", "--variants", "none", "patch", "--seeds", "1",
+             "--steps", "2", "--batch", "2", "--frames", "2", "--test", "1", "--validation", "1", "--rows", "32",
+             "--columns", "64", "--device", "cpu"]  # fmt: skip
     assert study.main(asked) == 0
-    assert "| ata_net | patch | column_mean | 1 |" in (tmp_path / "study.md").read_text()
-    assert (tmp_path / "study.png").stat().st_size > 1000
-    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.onnx")}
-    assert len(kept) == 2
-    assert study.main(asked) == 0  # finds its runs
-    assert kept == {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.onnx")}
-    asked[asked.index("--steps") + 1] = "2"
+    said = (tmp_path / "runs/study.md").read_text()
+    assert "| ata | ata_net | patch | 1 | column mean |" in said and "nan" not in said.split("paired by seed")[0]
+    for picture in ("snr", "training"):
+        assert (tmp_path / f"runs/study-{picture}.png").stat().st_size > 1000
+    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*") if p.suffix in (".json", ".pt")}
+    assert sum(p.suffix == ".json" for p in kept) == 2
+    assert study.main(asked) == 0  # finds its frames and runs
+    assert kept == {p: p.stat().st_mtime_ns for p in kept}
+    asked[asked.index("--steps") + 1] = "3"
+    capsys.readouterr()
     assert study.main(asked) == 2
-    assert "--steps 1, not 2" in capsys.readouterr().err
+    assert "--steps 2, not 3" in capsys.readouterr().err
