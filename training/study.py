@@ -24,6 +24,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
+from torch.nn.functional import interpolate
 from tqdm import tqdm
 
 from training import study_report, train
@@ -70,7 +71,9 @@ def one_run(args: argparse.Namespace, maker: Maker, segmenter: str, variant: str
     asked = ["--segmenter", segmenter, *SEGMENTERS[segmenter], "--variant", kind, "--weight", weight, "--seed", seed,
              "--steps", args.steps, "--batch", args.batch, "--device", args.device]  # fmt: skip
     trainer = train.Trainer(train.arguments([*(str(a) for a in asked), *(["--amp"] if args.amp else [])]))
-    trainer.net.coarse = trainer.net.forward  # the discriminator judges whole maps, as the paper's does
+    if (coarse := getattr(trainer.net, "coarse", None)) is not None:
+        # the discriminator judges whole maps, as the paper's does
+        trainer.net.coarse = lambda image: interpolate(coarse(image), image.shape[2:], mode="bilinear")
     curve, best, began = [], (-1.0, {}), time.process_time()
     for step, chosen in enumerate(batch_order(len(images), args.batch, args.steps, seed), 1):
         trainer.net.train()
