@@ -19,8 +19,8 @@ class Confusion:
         pairs = truth.long().reshape(-1) * len(self.classes) + output.long().reshape(-1)
         self.counts += torch.bincount(pairs, minlength=self.counts.numel()).view_as(self.counts)
 
-    def figures(self) -> dict[str, float | dict[str, float]]:
-        """Mean class accuracy, mIoU, macro F1, precision, and IoU by class; classes never seen are left out."""
+    def figures(self) -> dict[str, float | dict[str, dict[str, float]]]:
+        """Mean class accuracy, mIoU, macro F1, precision, and the same by class; classes never seen are left out."""
         c = self.counts.double()
         right, there, said = c.diag(), c.sum(1), c.sum(0)
         seen = there > 0
@@ -32,7 +32,11 @@ class Confusion:
             "miou": float(iou[seen].mean()),
             "f1": float(f1[seen].mean()),
             "precision": float(precision[seen].mean()),
-            "iou": {name: round(float(v), 4) for name, v, s in zip(self.classes, iou, seen, strict=True) if s},
+            "classes": {
+                name: {"iou": round(float(iou[i]), 4), "recall": round(float(recall[i]), 4),
+                       "precision": round(float(precision[i]), 4), "f1": round(float(f1[i]), 4)}
+                for i, name in enumerate(self.classes) if seen[i]
+            },
         }
 
 

@@ -4,6 +4,7 @@
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 import torch
 from runtime.tiny_model import write_tiny_model
 
-from training import data, evaluate
+from training import data, evaluate, replays, scorecard
 from training.detection import Carrier, carriers, compare
+from training.errors import DataError
 from training.metrics import Confusion, Pixels
 from training.scene_draw import draw_scene
+from training.scene_iq import scene_iq
 
 COLUMN = 240e3
 
@@ -72,7 +75,8 @@ def test_one_confusion_matrix_and_its_figures():
     assert made["mean_accuracy"] == pytest.approx((2 / 3 + 1) / 2)
     assert made["precision"] == pytest.approx((1 + 2 / 3) / 2)
     assert made["f1"] == pytest.approx((2 * 2 / 5 + 2 * 2 / 5) / 2)
-    assert set(made["iou"]) == {"a", "b"}
+    assert set(made["classes"]) == {"a", "b"}
+    assert made["classes"]["a"] == {"iou": 0.6667, "recall": 0.6667, "precision": 1.0, "f1": 0.8}
 
 
 def test_column_mean_mends_ragged_rows():
@@ -85,18 +89,78 @@ def test_column_mean_mends_ragged_rows():
     assert made["column_mean"]["miou"] == 1.0 and made["pixels"]["miou"] < 0.9
 
 
-def test_scenes_by_the_command(tmp_path, monkeypatch, capsys):
-    """End to end with a network that calls whatever is bright LTE: through ata-sense, to figures on disk."""
+def test_figures_by_what_carriers_are_like():
+    """Weak carriers count by SNR only, short frames by length only, and those not asked for nowhere."""
+    rows = [lte(found=True, edge_columns=0.5), lte(carrier=(-1e6, 1e6), found=True, edge_columns=3.0), lte(snr_db=1.0),
+            lte(label="NR", samp_rate=7.68e6), lte(frame_ms=1.0), lte(counts=False)]  # fmt: skip
+    frames = [{"samp_rate": 61.44e6, "frame_ms": 40.0, "false": 0}, {"samp_rate": 61.44e6, "frame_ms": 40.0, "false": 2},
+              {"samp_rate": 61.44e6, "frame_ms": 1.0, "false": 1}]  # fmt: skip
+    made = scorecard.summary(rows, frames)
+    assert made["all"] == {"carriers": 3, "found": 0.6667, "edges_within_a_column": 0.5, "edge_columns_p95": 2.88,
+                           "frames": 2, "false_frames": 0.5}  # fmt: skip
+    assert {name: g["carriers"] for name, g in made["by_snr_db"].items()} == {"0 to 5": 1, "10 to 20": 3}
+    assert {name: g["carriers"] for name, g in made["by_width_mhz"].items()} == {"2 to 5": 1, "10 to 20": 2}
+    rates = {name: (g["carriers"], g["frames"]) for name, g in made["by_rate_msps"].items()}
+    assert rates == {"4 to 16": (1, 0), "32 to 64": (2, 2)}
+    lengths = {name: (g["carriers"], g["false_frames"]) for name, g in made["by_frame_ms"].items()}
+    assert lengths == {"0 to 2": (1, 1.0), "40 to 100": (3, 0.5)}
+    assert made["by_label"]["NR"]["found"] == 0 and len(made["false_frames"]) == 2
+
+
+@pytest.fixture
+def installed() -> None:
     if not (Path(sys.executable).parent / "ata-sense").exists() and not shutil.which("ata-sense"):
         pytest.skip("ata-sense is not installed")
-    monkeypatch.setattr(data, "CACHE", tmp_path / "cache")
+
+
+def test_many_replays_by_one_process(tmp_path, installed):
+    """The same records as the command gives by itself, its sentence where it fails, and it goes on after that."""
     model = write_tiny_model(tmp_path / "tiny.onnx")
-    assert evaluate.main([str(model), "--count", "2", "--workers", "0", "--json", str(tmp_path / "f.json")]) == 0
+    scene = draw_scene("wideband", 5, samp_rate=7.68e6, frame_ms=10.0)
+    recording, raw = tmp_path / "x.cf32", ("--rate", "7.68e6", "--freq", "0", "--format", "cf32_le")
+    scene_iq(scene).numpy().tofile(recording)
+    with replays.Replays(model) as replay:
+        first = replay(recording, tmp_path / "1.jsonl", 5.0, *raw)
+        with pytest.raises(DataError, match="nowhere"):
+            replay(tmp_path / "nowhere.cf32", tmp_path / "2.jsonl", 5.0, *raw)
+        again = replay(recording, tmp_path / "3.jsonl", 5.0, *raw)
+        command = [replay.command, "replay", recording, "--jsonl", tmp_path / "4.jsonl", "--model", model,
+                   "--engine", "onnxruntime-cpu", "--frame-ms", "5.0", *raw]  # fmt: skip
+        subprocess.run([str(part) for part in command], check=True, capture_output=True)
+        alone = [json.loads(line) for line in (tmp_path / "4.jsonl").read_text().splitlines()]
+        assert first == again == alone and len(alone) == 2
+        replay.process.kill()
+        replay.process.wait()
+        with pytest.raises(DataError, match="ended"):
+            replay(recording, tmp_path / "5.jsonl", 5.0, *raw)
+
+
+def test_a_whole_card(tmp_path, monkeypatch, captures, installed):
+    """End to end with a network that calls whatever is bright LTE: scenes and recordings, through ata-sense, to a card."""
+    monkeypatch.setattr(data, "CACHE", tmp_path / "cache")
+    few = tmp_path / "few"
+    for name in ("generated-lte/srsran-6prb-full", "other/noise-2646", "real-lte/fdd20-a"):
+        for end in ("meta", "data"):
+            link = few / f"{name}.sigmf-{end}"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(captures / f"{name}.sigmf-{end}")
+    for script in ("score.py", "add_noise.py"):
+        (few / script).symlink_to(captures / script)
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    asked = [str(model), "--presets", "wideband", "--count", "2", "--workers", "0", "--captures", str(few),
+             "--frame-ms", "40", "--json", str(tmp_path / "f.json"), "--markdown", str(tmp_path / "card.md")]  # fmt: skip
+    assert evaluate.main(asked) == 0
     made = json.loads((tmp_path / "f.json").read_text())
-    assert made["scenes"] == made["bands"]["frames"] == 2
-    rows = made["confusion"]
-    assert all(sum(row) == pytest.approx(1, abs=1e-3) or sum(row) == 0 for row in rows)
-    assert "column_mean" in capsys.readouterr().out
+    (scenes,), (heard,) = made["scenes"], made["captures"]
+    assert scenes["scenes"] == scenes["bands"]["frames"] == 2
+    assert all(sum(row) == pytest.approx(1, abs=1e-3) or sum(row) == 0 for row in scenes["confusion"])
+    assert heard["as they are"]["groups"].keys() == {"generated-lte", "other", "real-lte"}
+    assert heard["10 dB"]["groups"].keys() == {"generated-lte"}
+    card = (tmp_path / "card.md").read_text()
+    for words in ("column mean", "| rate, MS/s |", "| frame, ms |", "| generated-lte | 10 dB | 40 ms | 1 |"):
+        assert words in card
+    tables = [block.splitlines() for block in card.split("\n\n") if block.startswith("|")]
+    assert tables and all(len({line.count("|") for line in table}) == 1 for table in tables)
 
 
 def test_paper_levels_are_pooled(tmp_path, monkeypatch):
@@ -104,13 +168,15 @@ def test_paper_levels_are_pooled(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "PAPER_LEVELS", ("0", "none"))
     made = evaluate.pixel_figures(write_tiny_model(tmp_path / "tiny.onnx"), "paper-test", 1, 0)
     assert made["scenes"] == 2 and set(made["by_level_db"]) == {"0", "none"}
-    assert made["pixels"]["iou"].keys() == {"noise", "LTE", "NR"}
+    assert made["pixels"]["classes"].keys() == {"noise", "LTE", "NR"}
 
 
 def test_what_is_missing_is_one_sentence(tmp_path, capsys):
     model = write_tiny_model(tmp_path / "tiny.onnx")
-    absent, empty = [str(tmp_path / "no.onnx")], [str(model), "--captures", str(tmp_path)]
-    for argv, says in ((absent, "no model file"), (empty, "score.py")):
+    (tmp_path / "noise.onnx").write_bytes(b"no model")
+    absent, wrong = [str(tmp_path / "no.onnx")], [str(tmp_path / "noise.onnx")]
+    empty = [str(model), "--captures", str(tmp_path)]
+    for argv, says in ((absent, "no model file"), (wrong, "not a model file"), (empty, "score.py")):
         assert evaluate.main(argv) == 2
         said = capsys.readouterr().err.strip()
         assert says in said and "\n" not in said
