@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import AtaError, package_missing
+from .errors import AtaError, first_line, package_missing
 
 try:
     import onnx
@@ -205,7 +205,7 @@ def _check_graph(path: Path, model: onnx.ModelProto, file_size: int) -> None:
     try:
         onnx.checker.check_model(model)
     except Exception as failure:  # the checker raises its own, and protobuf's
-        raise AtaError(f"{path} is no valid ONNX model: {_first_line(failure)}") from failure
+        raise AtaError(f"{path} is no valid ONNX model: {first_line(failure)}") from failure
 
 
 def _check_shapes(path: Path, model: onnx.ModelProto, found: ModelFile) -> None:
@@ -234,7 +234,7 @@ def _check_shapes(path: Path, model: onnx.ModelProto, found: ModelFile) -> None:
     try:
         graph = onnx.shape_inference.infer_shapes(probe, check_type=True, strict_mode=True).graph
     except Exception as failure:
-        raise AtaError(f"the tensors of {path} do not fit together: {_first_line(failure)}") from failure
+        raise AtaError(f"the tensors of {path} do not fit together: {first_line(failure)}") from failure
     shapes = {v.name: _sizes(v) for v in (*graph.value_info, *graph.output)}
     made = {name for node in graph.node for name in node.output if name}
     unknown = [name for name in made if name not in shapes or any(d <= 0 for d in shapes[name])]
@@ -245,10 +245,6 @@ def _check_shapes(path: Path, model: onnx.ModelProto, found: ModelFile) -> None:
         raise AtaError(f"{path} needs {work * 4 >> 20} MB for one image; a model may need {LARGEST_WORK * 4 >> 20}")
     if shapes["logits"] != [batch, *ends[1][2]]:
         raise AtaError(f"{path} makes logits of {shapes['logits']} from {batch} images, not {[batch, *ends[1][2]]}")
-
-
-def _first_line(failure: Exception) -> str:
-    return (str(failure) or repr(failure)).splitlines()[0][:200]
 
 
 def _sizes(value: onnx.ValueInfoProto) -> list[int]:

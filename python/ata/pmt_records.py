@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pmt
 
+from .errors import LONGEST_FOREIGN
 from .records import Record
 
 # The types of a record's numbers on the wire; what is not named here keeps the type its Python value has.
@@ -65,7 +66,7 @@ def tuned_frequency(message: pmt.pmt_base) -> float | None:
 
 
 def radio_time(value: pmt.pmt_base) -> tuple[int, float] | None:
-    """`rx_time`, a tuple (uint64 s, double s) -> (whole seconds, fraction); None if it is not one."""
+    """`rx_time`, a tuple (uint64 s, double s) -> (whole seconds, fraction of one); None if it is not one."""
     if not pmt.is_tuple(value) or pmt.length(value) != 2:
         return None
     whole, part = pmt.tuple_ref(value, 0), pmt.tuple_ref(value, 1)
@@ -73,4 +74,13 @@ def radio_time(value: pmt.pmt_base) -> tuple[int, float] | None:
         return None
     seconds = pmt.to_uint64(whole) if pmt.is_uint64(whole) else pmt.to_long(whole)
     fraction = number(part)
-    return None if fraction is None else (seconds, fraction)
+    return None if fraction is None or not 0 <= fraction <= 1 else (seconds, fraction)
+
+
+def shown(value: pmt.pmt_base) -> str:
+    """A PMT as the log shows it, bounded; what does not read as text is said to be so."""
+    try:
+        text = str(value)
+    except UnicodeDecodeError:
+        text = "bytes that are no text"
+    return text if len(text) <= LONGEST_FOREIGN else text[:LONGEST_FOREIGN] + "..."

@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -14,10 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import AtaError
+from .errors import AtaError, first_line
+from .records import DATED, center_frequency
 
 # Offset and full scale by type; unsigned samples stand around the middle of their range.
 SCALES = {"i8": (0, 2**7), "i16": (0, 2**15), "i32": (0, 2**31), "u8": (127.5, 2**7), "u16": (2**15 - 0.5, 2**15)}
+LARGEST_META = 64 << 20  # bytes of a .sigmf-meta file
 TYPES = {"f32": "f4", "f64": "f8", "i8": "i1", "i16": "i2", "i32": "i4", "u8": "u1", "u16": "u2"}
 
 
@@ -63,11 +67,7 @@ class Recording:
         self._skip = skip
         if not (math.isfinite(samp_rate) and samp_rate > 0):
             raise AtaError(f"{path}: a sample rate of {samp_rate:g} Hz makes no sense")
-        try:
-            with path.open("rb"):
-                size = path.stat().st_size - skip - trailing
-        except OSError as failure:
-            raise AtaError(f"{path} cannot be read: {failure.strerror}") from failure
+        size = _size(path) - skip - trailing
         sample = 2 * self._dtype.itemsize
         if size < sample:
             raise AtaError(f"{path} holds no samples")
@@ -87,10 +87,8 @@ class Recording:
         AtaError where the file has become shorter since it was opened, or cannot be read any more.
         """
         at = self._skip + 2 * start * self._dtype.itemsize
-        try:
+        with _reading(self.path):
             raw = np.fromfile(self.path, self._dtype, 2 * count, offset=at)
-        except OSError as failure:
-            raise AtaError(f"{self.path} cannot be read: {failure.strerror}") from failure
         if len(raw) < 2 * count:
             raise AtaError(f"{self.path} became shorter while it was read")
         with np.errstate(over="ignore"):  # a float64 that no float32 holds is infinite, which the kernel counts as zero
@@ -111,14 +109,15 @@ def open_recording(
     Raises AtaError, one sentence, for whatever is missing, cut short or not understood.
     """
     path = Path(path)
-    if path.is_dir():
-        raise AtaError(f"{path} is a folder; name one recording in it")
-    if path.suffix in (".sigmf-meta", ".sigmf-data"):
-        return _open_sigmf(path.with_suffix(".sigmf-meta"))
-    if path.with_name(path.name + ".sigmf-meta").exists():
-        return _open_sigmf(path.with_name(path.name + ".sigmf-meta"))
-    if not path.exists():
-        raise AtaError(f"there is no recording {path}")
+    with _reading(path):
+        if path.is_dir():
+            raise AtaError(f"{path} is a folder; name one recording in it")
+        if path.suffix in (".sigmf-meta", ".sigmf-data"):
+            return _open_sigmf(path.with_suffix(".sigmf-meta"))
+        if path.with_name(path.name + ".sigmf-meta").exists():
+            return _open_sigmf(path.with_name(path.name + ".sigmf-meta"))
+        if not path.exists():
+            raise AtaError(f"there is no recording {path}")
     if path.suffix == ".sigmf":
         raise AtaError(f"{path} is a SigMF archive; unpack it first: tar xf {path.name}")
     if not rate or not datatype:
@@ -127,10 +126,12 @@ def open_recording(
 
 
 def _open_sigmf(meta_path: Path) -> Recording:
+    size = _size(meta_path)
+    if size > LARGEST_META:
+        raise AtaError(f"{meta_path} has {size >> 20} MB; a metadata file has at most {LARGEST_META >> 20}")
     try:
-        meta = json.loads(meta_path.read_text(encoding="utf-8"))
-    except OSError as failure:
-        raise AtaError(f"{meta_path} cannot be read: {failure.strerror}") from failure
+        with _reading(meta_path):
+            meta = json.loads(meta_path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as failure:
         raise AtaError(f"{meta_path} is no JSON: {failure}") from failure
     try:
@@ -149,9 +150,27 @@ def _open_sigmf(meta_path: Path) -> Recording:
     if any(headers[1:]):
         raise AtaError(f"{meta_path} has headers between its captures; only one at the file's start is read")
     data_path = meta_path.parent / data if data else meta_path.with_suffix(".sigmf-data")
-    if not data_path.exists():
-        raise AtaError(f"{meta_path} has no samples beside it: {data_path.name} is missing")
+    with _reading(data_path):
+        if not data_path.exists():
+            raise AtaError(f"{meta_path} has no samples beside it: {data_path.name} is missing")
     return Recording(data_path, datatype, rate, captures or [{}], meta_path, headers[0], trailing, offset)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as failure:
+        raise AtaError(f"{path} cannot be read: {failure.strerror}") from failure
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file that can be opened; AtaError for anything else: a pipe, too, which would be waited for."""
+    with _reading(path):
+        if path.exists() and not path.is_file():
+            raise AtaError(f"{path} is no file")
+        with path.open("rb"):
+            return path.stat().st_size
 
 
 def _dtype(path: Path, datatype: str) -> tuple[str, np.dtype]:
@@ -165,16 +184,14 @@ def _dtype(path: Path, datatype: str) -> tuple[str, np.dtype]:
 def _captures(path: Path, entries: list[dict], samples: int, offset: int) -> list[Capture]:
     try:
         starts = [int(e.get("core:sample_start", 0)) for e in entries]
-        freqs = [float(e.get("core:frequency", 0.0)) for e in entries]
+        freqs = [center_frequency(float(e.get("core:frequency", 0.0))) for e in entries]
         began = [_datetime(e.get("core:datetime")) for e in entries]
-    except (TypeError, ValueError, OverflowError, AttributeError) as failure:
-        raise AtaError(f"the captures of {path} do not fit: {failure}") from failure
+    except (AtaError, TypeError, ValueError, OverflowError, AttributeError) as failure:
+        raise AtaError(f"the captures of {path} do not fit: {first_line(failure)}") from failure
     if starts[0] == offset:  # SigMF counts from core:offset; some writers count from the file's start all the same
         starts = [s - offset for s in starts]
     if starts[0] != 0 or any(b <= a for a, b in pairwise(starts)) or starts[-1] >= samples:
-        raise AtaError(f"the captures of {path} start at {starts}, which does not fit its {samples} samples")
-    if not all(math.isfinite(f) for f in freqs):
-        raise AtaError(f"the captures of {path} have a frequency that is no number")
+        raise AtaError(f"the captures of {path} start at {str(starts)[:80]}, which does not fit its {samples} samples")
     ends = [*starts[1:], samples]
     return [Capture(a, b - a, f, t) for a, b, f, t in zip(starts, ends, freqs, began, strict=True)]
 
@@ -183,4 +200,5 @@ def _datetime(text: str | None) -> datetime | None:
     if not text:
         return None
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment if int(moment.timestamp()) in DATED else None

@@ -8,6 +8,12 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
+from .errors import AtaError
+
+HIGHEST_FREQ = 1e12  # Hz, either side of 0; a double still holds a thousandth of a hertz there
+# What has a date: seconds since 1970, from there to 9999-01-01.
+DATED = range(0, 253_370_764_800)
+
 
 @dataclass(frozen=True)
 class Band:
@@ -57,7 +63,14 @@ class Record:
         return cls(**{**record, "bands": tuple(Band(**b) for b in record["bands"])})
 
 
+def center_frequency(freq: float) -> float:
+    """The centre frequency, Hz, as a float; AtaError for one that no radio has."""
+    if not abs(freq) <= HIGHEST_FREQ:
+        raise AtaError(f"a centre frequency of {freq:g} Hz makes no sense")
+    return float(freq)
+
+
 def utc(seconds: int, fraction: float) -> str:
-    """Seconds since 1970, whole and fraction -> ISO 8601 to the microsecond."""
+    """Seconds since 1970, whole (of DATED) and fraction -> ISO 8601 to the microsecond."""
     moment = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=round(fraction * 1e6))
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

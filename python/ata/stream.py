@@ -12,6 +12,7 @@ import numpy as np
 
 from .frontend import FrontEnd, frame_samples
 from .model import ModelFile
+from .records import DATED, center_frequency
 
 # Seconds since 1970 at 2000-01-01: radios without a clock count from their own start, which is no UTC time.
 EARLIEST_UTC = 946_684_800
@@ -48,6 +49,21 @@ class RadioTime:
         return self.seconds + int(whole) + math.floor(fraction), fraction - math.floor(fraction)
 
 
+@dataclass(frozen=True)
+class Tally:
+    """Where a stream's samples went: seen = framed + discarded + settled + held.
+
+    framed: in whole frames; discarded: with a frame that was never finished; settled: skipped after a retune or a gap;
+    held: in the frame in hand.
+    """
+
+    seen: int = 0
+    framed: int = 0
+    discarded: int = 0
+    settled: int = 0
+    held: int = 0
+
+
 class FrameStream:
     """Samples in, whole frames out; retunes and gaps discard the frame in hand and count it.
 
@@ -65,9 +81,10 @@ class FrameStream:
         self._model = model
         self._frame_ms = frame_ms
         self._settle_samples = settle_samples
-        self.center_freq = float(center_freq)
+        self.center_freq = center_frequency(center_freq)
         self.samp_rate = float(samp_rate)
-        self._front = self._front_end()
+        self._front = self._front_end(self.samp_rate)
+        self._seen = self._framed = self._discarded = self._settled = 0
         self._skip = 0
         self._start = 0
         self._time: RadioTime | None = None
@@ -78,6 +95,11 @@ class FrameStream:
     def frame_samples(self) -> int:
         return self._front.geometry.frame_samples
 
+    @property
+    def tally(self) -> Tally:
+        """Where the samples went up to now."""
+        return Tally(self._seen, self._framed, self._discarded, self._settled, self._front.position)
+
     def push(self, samples: np.ndarray, offset: int) -> Iterator[Frame]:
         """complex64 [n] whose first sample has the absolute index `offset` -> the frames they complete."""
         at = 0
@@ -85,30 +107,34 @@ class FrameStream:
             if self._skip:
                 step = min(self._skip, len(samples) - at)
                 self._skip -= step
+                self._settled += step
+                self._seen += step
                 at += step
                 continue
             if self._front.position == 0:
                 self._start = offset + at
-            at += self._front.push(samples[at:])
+            step = self._front.push(samples[at:])
+            self._seen += step
+            at += step
             if self._front.complete:
                 yield self._finish()
 
     def retune(self, center_freq: float | None = None, samp_rate: float | None = None) -> bool:
         """A new centre frequency or rate, Hz, from the next sample on; -> False when nothing changes.
 
-        Raises AtaError for a rate that is not accepted; the stream then goes on as before.
+        Raises AtaError for a frequency or a rate that is not accepted; the stream then goes on as before.
         """
-        freq = self.center_freq if center_freq is None else float(center_freq)
+        freq = self.center_freq if center_freq is None else center_frequency(center_freq)
         rate = self.samp_rate if samp_rate is None else float(samp_rate)
         if (freq, rate) == (self.center_freq, self.samp_rate):
             return False
-        frame_samples(rate, self._frame_ms)
+        front = self._front if rate == self.samp_rate else self._front_end(rate)
         self.interrupt()
         self.center_freq = freq
         if rate != self.samp_rate:
             self.samp_rate = rate
             self._time = None
-            self._front = self._front_end()
+            self._front = front
         return True
 
     def clock(self, offset: int, seconds: int, fraction: float) -> bool:
@@ -126,17 +152,13 @@ class FrameStream:
 
     def interrupt(self) -> int:
         """Discards and counts the frame in hand and lets the radio settle; -> samples discarded."""
-        lost = self._front.discard()
-        if lost:
-            self.drop()
+        lost = self._discard()
         self._skip = self._settle_samples
         return lost
 
     def end(self) -> int:
         """The stream ends: -> samples of the frame in hand, which stays unanalysed and is counted."""
-        lost = self._front.discard()
-        if lost:
-            self.drop()
+        lost = self._discard()
         self._skip = 0
         self._time = None
         return lost
@@ -147,14 +169,22 @@ class FrameStream:
         if index_too:
             self.next_index += 1
 
-    def _front_end(self) -> FrontEnd:
-        count = frame_samples(self.samp_rate, self._frame_ms)
+    def _discard(self) -> int:
+        lost = self._front.discard()
+        if lost:
+            self._discarded += lost
+            self.drop()
+        return lost
+
+    def _front_end(self, samp_rate: float) -> FrontEnd:
+        count = frame_samples(samp_rate, self._frame_ms)
         return FrontEnd(self._model.rows, self._model.columns, self._model.overlap, count)
 
     def _finish(self) -> Frame:
-        time = None
-        if self._time is not None and self._time.seconds >= EARLIEST_UTC:
-            time = self._time.at(self._start, self.samp_rate)
+        time = None if self._time is None else self._time.at(self._start, self.samp_rate)
+        if time is not None and (time[0] < EARLIEST_UTC or time[0] not in DATED):
+            time = None
+        self._framed += self.frame_samples
         frame = Frame(self.next_index, self._front.finish(), self._start, self.frame_samples, self.center_freq,
                       self.samp_rate, time)
         self.next_index += 1

@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING
 import pmt
 
 from .errors import AtaError
-from .pmt_records import number, radio_time, tuned_frequency
+from .pmt_records import number, radio_time, shown, tuned_frequency
+from .records import center_frequency
 from .stream import FrameStream
 
 if TYPE_CHECKING:
     from gnuradio import gr
+
+# Tags: what each of them sets, and how its value is read.
+TAGS = (
+    (pmt.intern("rx_freq"), ("center_freq", number)),
+    (pmt.intern("rx_rate"), ("samp_rate", number)),
+    (pmt.intern("rx_time"), ("time", radio_time)),
+)
 
 
 @dataclass(frozen=True)
@@ -42,11 +50,16 @@ class RadioTuning:
         self._asked: Tuning | None = None
 
     def ask(self, center_freq: float | None = None, samp_rate: float | None = None) -> None:
-        """From any thread: the radio was tuned to this, Hz; takes effect with the next chunk."""
+        """From any thread: the radio was tuned to this, Hz; takes effect with the next chunk.
+
+        AtaError for a frequency that no radio has.
+        """
+        if center_freq is not None:
+            center_freq = center_frequency(center_freq)
         with self._lock:
             before = self._asked or Tuning()
             self._asked = Tuning(
-                before.center_freq if center_freq is None else float(center_freq),
+                before.center_freq if center_freq is None else center_freq,
                 before.samp_rate if samp_rate is None else float(samp_rate),
             )
 
@@ -54,9 +67,12 @@ class RadioTuning:
         """The same by a message that says a frequency; anything else is logged."""
         freq = tuned_frequency(message)
         if freq is None:
-            self._logger.error(f"message on freq is not a frequency: {message}")
-        else:
+            self._logger.error(f"message on freq is not a frequency: {shown(message)}")
+            return
+        try:
             self.ask(center_freq=freq)
+        except AtaError as refusal:
+            self._logger.error(f"message on freq refused: {refusal}")
 
     def parts(self, count: int, seen: int, tags: Iterable[gr.tag_t], read: int) -> Iterator[tuple[int, int]]:
         """Cuts a chunk where its tags (`rx_freq`, `rx_rate`, `rx_time`) tell of a change -> (begin, end) of each part.
@@ -70,7 +86,7 @@ class RadioTuning:
         if asked is not None:
             self._apply(asked, seen)
         done = 0
-        for at, tuning in _tagged(tags, read):
+        for at, tuning in self._tagged(tags, read):
             yield done, at
             self._apply(tuning, seen + at)
             done = at
@@ -78,25 +94,32 @@ class RadioTuning:
 
     def _apply(self, tuning: Tuning, offset: int) -> None:
         stream, logger = self._stream, self._logger
-        try:
-            if stream.retune(tuning.center_freq, tuning.samp_rate):
-                logger.info(f"tuned to {stream.center_freq:.0f} Hz at {stream.samp_rate:.0f} S/s")
-        except AtaError as refusal:
-            logger.error(f"change of tuning refused: {refusal}")
+        changed = False
+        for change in ({"center_freq": tuning.center_freq}, {"samp_rate": tuning.samp_rate}):
+            try:
+                changed |= stream.retune(**change)
+            except AtaError as refusal:
+                logger.error(f"change of tuning refused: {refusal}")
+        if changed:
+            logger.info(f"tuned to {stream.center_freq:.0f} Hz at {stream.samp_rate:.0f} S/s")
         if tuning.time is not None and stream.clock(offset, *tuning.time):
             logger.info(f"rx_time jumps at sample {offset}: the frame in hand is discarded")
 
-
-def _tagged(tags: Iterable[gr.tag_t], read: int) -> list[tuple[int, Tuning]]:
-    """What the tags of a chunk say, as (sample within the chunk, change), in order, one entry a sample."""
-    found: dict[int, dict] = {}
-    for tag in tags:
-        name = pmt.symbol_to_string(tag.key) if pmt.is_symbol(tag.key) else ""
-        at = tag.offset - read
-        if name == "rx_freq" and (value := number(tag.value)) is not None:
-            found.setdefault(at, {})["center_freq"] = value
-        elif name == "rx_rate" and (value := number(tag.value)) is not None:
-            found.setdefault(at, {})["samp_rate"] = value
-        elif name == "rx_time" and (when := radio_time(tag.value)) is not None:
-            found.setdefault(at, {})["time"] = when
-    return [(at, Tuning(**found[at])) for at in sorted(found)]
+    def _tagged(self, tags: Iterable[gr.tag_t], read: int) -> list[tuple[int, Tuning]]:
+        """What the tags of a chunk say, as (sample within the chunk, change), in order, one entry a sample."""
+        found: dict[int, dict] = {}
+        refused = []
+        for tag in tags:
+            # Compared as symbols: one that is no UTF-8 has no text.
+            name, read_value = next((said for key, said in TAGS if pmt.eqv(tag.key, key)), (None, None))
+            if name is None:
+                continue
+            value = read_value(tag.value)
+            if value is None:
+                refused.append(tag)
+            else:
+                found.setdefault(tag.offset - read, {})[name] = value
+        if refused:  # one line, however many: the log may not slow the radio down
+            first = f"{shown(refused[0].key)} {shown(refused[0].value)}"
+            self._logger.error(f"{len(refused)} tags of tuning refused, the first of them {first}")
+        return [(at, Tuning(**found[at])) for at in sorted(found)]

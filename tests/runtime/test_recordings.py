@@ -3,6 +3,7 @@
 """SigMF and raw IQ in every type, and what is said of files that do not fit."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,7 @@ def test_headers_that_do_not_fit_are_said(tmp_path: Path, change: dict, says: st
         [{"core:sample_start": 0}, {"core:sample_start": 0}],
         [{"core:sample_start": 0}, {"core:sample_start": 99}],
         [{"core:sample_start": 0, "core:frequency": "high"}],
+        [{"core:sample_start": 0, "core:frequency": 1e300}],
         [{"core:sample_start": 0, "core:datetime": "yesterday"}],
     ],
 )
@@ -129,6 +131,45 @@ def test_whatever_stands_in_the_metadata_is_read_or_refused(tmp_path: Path, plac
             assert recording.read(0, recording.samples).dtype == np.complex64
         except AtaError as refusal:
             assert "\n" not in str(refusal)
+
+
+@pytest.mark.parametrize(
+    "dataset", ["x" * 300, "a\nb", "\ud800", "\x1b[2J", "pipe", ".", "/dev/zero", "\0"], ids=lambda name: ascii(name[:9])
+)
+def test_samples_that_are_no_file_are_said_in_one_printable_line(tmp_path: Path, dataset: str) -> None:
+    os.mkfifo(tmp_path / "pipe")  # which would be waited for
+    with pytest.raises(AtaError) as said:
+        open_recording(sigmf(tmp_path, b"", **{"core:dataset": dataset}))
+    sentence = str(said.value)
+    assert sentence.isprintable() and len(sentence) <= 500
+
+
+def test_a_name_too_long_for_the_system_is_said(tmp_path: Path) -> None:
+    for name in ("x" * 300, "x" * 300 + ".sigmf-meta"):
+        with pytest.raises(AtaError, match="name too long"):
+            open_recording(tmp_path / name)
+
+
+def test_metadata_too_large_to_be_any_is_not_read(tmp_path: Path) -> None:
+    path = sigmf(tmp_path, encode("cf32_le"))
+    with path.open("r+b") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(AtaError, match="1048576 MB"):
+        open_recording(path)
+
+
+def test_what_is_said_of_many_captures_is_short(tmp_path: Path) -> None:
+    with pytest.raises(AtaError, match=r"start at \[0, 0, ") as said:
+        open_recording(sigmf(tmp_path, encode("cf32_le"), [{"core:sample_start": 0}] * 100_000))
+    assert len(str(said.value)) <= 500
+
+
+@pytest.mark.parametrize(
+    "when", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00+23:59"]
+)
+def test_a_time_before_or_after_all_recordings_is_none(tmp_path: Path, when: str) -> None:
+    captures = [{"core:sample_start": 0, "core:datetime": when}]
+    assert open_recording(sigmf(tmp_path, encode("cf32_le"), captures)).captures[0].time(0, 1e6) is None
 
 
 def test_indices_are_counted_from_the_offset_and_past_the_header(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Frames of a stream: retunes, gaps, clocks, and every sample accounted for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from gnuradio.ata.errors import AtaError
 from gnuradio.ata.model import read_model
-from gnuradio.ata.stream import Frame, FrameStream
+from gnuradio.ata.stream import Frame, FrameStream, Tally
 
 RATE = 2e6
 N = 2000  # samples of a frame of 1 ms
@@ -82,3 +84,41 @@ def test_a_jump_in_time_is_a_gap_and_a_repeated_tag_is_none() -> None:
     assert s.clock(500, 100, 600 / RATE)
     assert [f.sample_start for f in push(s, N, 500)] == [500]
     assert s.dropped == 1
+
+
+def test_every_sample_is_accounted_for() -> None:
+    s = stream(settle_samples=300)
+    push(s, N + 500, 0)
+    assert s.tally == Tally(seen=N + 500, framed=N, held=500)
+    s.retune(9e8)
+    push(s, 200, N + 500)
+    assert s.tally == Tally(seen=N + 700, framed=N, discarded=500, settled=200)
+    push(s, 200, N + 700)
+    s.end()
+    assert s.tally == Tally(seen=N + 900, framed=N, discarded=600, settled=300)
+
+
+def test_a_rate_whose_frames_are_too_short_for_the_image_changes_nothing() -> None:
+    model = replace(read_model(), rows=4096)
+    s = FrameStream(model, 8e6, 8e8, 1.0)
+    push(s, 100, 0)
+    with pytest.raises(AtaError, match="too short for 4096 rows"):
+        s.retune(9e8, 2e6)
+    found = push(s, 7900, 100)
+    assert [(f.sample_start, f.sample_count, f.center_freq, f.samp_rate) for f in found] == [(0, 8000, 8e8, 8e6)]
+
+
+@pytest.mark.parametrize("freq", [float("nan"), float("inf"), -1e13, 1e300])
+def test_a_frequency_that_no_radio_has_changes_nothing(freq: float) -> None:
+    s = stream()
+    push(s, 100, 0)
+    with pytest.raises(AtaError, match="makes no sense"):
+        s.retune(freq)
+    assert [(f.sample_start, f.center_freq) for f in push(s, N - 100, 100)] == [(0, 8e8)]
+
+
+@pytest.mark.parametrize("seconds", [0, 2**64 - 1, 253_370_764_800, 253_402_300_799])
+def test_a_clock_that_is_no_date_tells_no_time(seconds: int) -> None:
+    s = stream()
+    s.clock(0, seconds, 0.5)
+    assert push(s, N, 0)[0].time is None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..errors import AtaError
+from ..errors import AtaError, first_line
 from ..model import ModelFile
 from . import Engine
 from .onnxruntime_engine import OnnxRuntime
@@ -60,12 +60,8 @@ def _proved(name: str, model: ModelFile) -> Engine:
         logits = engine.run(np.zeros((1, 1, model.rows, model.columns), np.float32))
     except Exception as failure:  # each engine has its own
         engine.close()
-        raise AtaError(f"engine {name} loads {model.path} but does not run it: {_first_line(failure)}") from failure
+        raise AtaError(f"engine {name} loads {model.path} but does not run it: {first_line(failure)}") from failure
     if logits.shape != (1, len(model.classes), model.rows, model.columns) or not np.isfinite(logits).all():
         engine.close()
         raise AtaError(f"engine {name} gives no usable logits for {model.path}")
     return engine
-
-
-def _first_line(failure: Exception) -> str:
-    return (str(failure) or repr(failure)).splitlines()[0]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import AtaError, package_missing
+from ..errors import AtaError, first_line, package_missing
 from ..model import ModelFile
 from .cuda_driver import missing_driver
 
@@ -45,7 +45,7 @@ class OnnxRuntime:
         except AtaError:
             raise
         except Exception as failure:  # ONNX Runtime has a dozen exception classes and no common one
-            raise AtaError(f"engine {name} does not load {model.path}: {str(failure).splitlines()[0]}") from failure
+            raise AtaError(f"engine {name} does not load {model.path}: {first_line(failure)}") from failure
         self._session.disable_fallback()  # else a failing run would go on, elsewhere, in silence
         runs = self._session.get_providers()[0]
         if runs != provider:

@@ -14,7 +14,7 @@ from types import ModuleType
 
 import numpy as np
 
-from ..errors import AtaError
+from ..errors import AtaError, first_line
 from ..model import ModelFile
 from . import engine_cache
 from .cuda_driver import missing_driver
@@ -64,7 +64,7 @@ class TensorRt:
             self.close()
             if isinstance(failure, AtaError):
                 raise
-            reason = (str(failure) or repr(failure)).splitlines()[0]
+            reason = first_line(failure)
             raise AtaError(f"engine tensorrt cannot work here: {reason}") from failure
 
     def run(self, images: np.ndarray) -> np.ndarray:
