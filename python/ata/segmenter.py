@@ -10,11 +10,12 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
-from .errors import AtaError
+from . import _messages
+from .errors import WORK_DONE, AtaError, stops_on_failure
 from .pmt_records import labels_pdu, record_pmt
 from .sensor import Analysis, Sensor
 from .sinks import JsonLines, SigmfAnnotations
-from .stream import Frame
+from .stream import Frame, Tally
 from .tuning import RadioTuning
 from .worker import NewestWins
 
@@ -23,6 +24,8 @@ from .worker import NewestWins
 # loses no tail.
 CHUNK = 65536
 MODES = ("lossless", "live")
+# Messages that may wait before a subscriber in live mode: some MB of records.
+MOST_WAITING = 1000
 
 
 class segmenter(gr.sync_block):
@@ -50,6 +53,9 @@ class segmenter(gr.sync_block):
         sigmf: file for the detections as SigMF annotations, written when the flowgraph stops; empty for none.
         dataset: path of the recording that the SigMF annotations speak of.
 
+    Attributes: failure (what ended the flowgraph, a full disk or a broken engine, which is logged too; else None),
+    unsent_messages (left out in live mode because their subscriber let a thousand wait).
+
     Raises AtaError for values that cannot work, with a sentence that says why.
     """
 
@@ -74,8 +80,12 @@ class segmenter(gr.sync_block):
         self._live = mode == "live"
         self._sensor = Sensor(samp_rate, center_freq, model=model or None, engine=engine, frame_ms=frame_ms or None)
         self._stream = self._sensor.stream(int(settle_samples))
-        self._jsonl, self._sigmf, self._dataset = jsonl, sigmf, dataset
-        self._sinks: list[JsonLines | SigmfAnnotations] = []
+        self._sinks: list[JsonLines | SigmfAnnotations] = [JsonLines(jsonl)] if jsonl else []
+        if sigmf:
+            self._sinks.append(SigmfAnnotations(sigmf, dataset or None, columns=self._sensor.model.columns))
+        self.failure: Exception | None = None
+        self.unsent_messages = 0
+        self._published = 0
         self._worker: NewestWins | None = None
         self._tuning = RadioTuning(self._stream, self.logger)
         self._finished: list[Analysis] = []
@@ -92,7 +102,10 @@ class segmenter(gr.sync_block):
     # What a flowgraph may change while it runs
 
     def set_center_freq(self, center_freq: float) -> None:
-        """Tells the block that the radio was tuned to `center_freq`, Hz; takes effect at the next samples."""
+        """Tells the block that the radio was tuned to `center_freq`, Hz; takes effect at the next samples.
+
+        AtaError for one that no radio has.
+        """
         self._tuning.ask(center_freq=center_freq)
 
     def set_samp_rate(self, samp_rate: float) -> None:
@@ -105,41 +118,54 @@ class segmenter(gr.sync_block):
         """Frames that got no record since the block was made: overload, retunes, gaps and unfinished ones."""
         return self._stream.dropped
 
+    @property
+    def tally(self) -> Tally:
+        """Where every sample that reached the block went."""
+        return self._stream.tally
+
     # What GNU Radio calls
 
     def start(self) -> bool:
-        """Opens the files and, in live mode, starts the analysis thread. lock()/unlock() comes here again."""
+        """In live mode starts the analysis thread. lock()/unlock() comes here again."""
         self._base = self._seen
-        if not self._sinks:
-            self._sinks = [JsonLines(self._jsonl)] if self._jsonl else []
-            if self._sigmf:
-                columns = self._sensor.model.columns
-                self._sinks.append(SigmfAnnotations(self._sigmf, self._dataset or None, columns=columns))
         if self._live:
-            self._worker = NewestWins(self._analyse_beside)
+            with stops_on_failure(self):
+                self._worker = NewestWins(self._analyse_beside)
         return True
 
     def stop(self) -> bool:
         """Ends the analysis thread after what waits is analysed, and brings the files up to date."""
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            with stops_on_failure(self):
+                worker.close()
         unfinished = self._stream.end()
+        for _ in range(self._stream.next_index - self._stream.dropped - self._published):
+            self._stream.drop(index_too=False)  # what a failure left without a record
         if unfinished:
             self.logger.info(f"stream ended {unfinished} samples into a frame, which stays unanalysed")
         for sink in self._sinks:
-            sink.flush()
+            with stops_on_failure(self):
+                sink.flush()
         self.logger.info(f"{self._stream.next_index} frames, {self._stream.dropped} of them dropped")
         return True
 
     def _on_freq(self, message: pmt.pmt_base) -> None:
-        self._tuning.ask_by_message(message)
+        with stops_on_failure(self):
+            self._tuning.ask_by_message(message)
 
     def work(self, input_items: list[np.ndarray], output_items: list[np.ndarray]) -> int:
         """One chunk: pass it on, cut it at retunes and gaps, analyse the frames that it completes."""
-        out = output_items[0]
+        with stops_on_failure(self):
+            if self.failure is None:
+                return self._pass_on(input_items[0], output_items[0])
+        return WORK_DONE
+
+    # From samples to outputs
+
+    def _pass_on(self, given: np.ndarray, out: np.ndarray) -> int:
         count = len(out)
-        samples = input_items[0][self.history() - 1 :][:count]
+        samples = given[self.history() - 1 :][:count]
         out[:] = samples
         tags = self.get_tags_in_window(0, 0, count)
         for begin, end in self._tuning.parts(count, self._seen, tags, self.nitems_read(0)):
@@ -147,8 +173,6 @@ class segmenter(gr.sync_block):
         self._tag_finished(count)
         self._seen += count
         return count
-
-    # From samples to outputs
 
     def _feed(self, samples: np.ndarray, at: int) -> None:
         for frame in self._stream.push(samples, self._seen + at):
@@ -174,10 +198,20 @@ class segmenter(gr.sync_block):
 
     def _publish(self, analysis: Analysis) -> None:
         record = record_pmt(analysis.record)
-        self.message_port_pub(pmt.intern("detects"), record)
-        self.message_port_pub(pmt.intern("labels"), labels_pdu(record, analysis.column_labels))
+        self._send("detects", record)
+        self._send("labels", labels_pdu(record, analysis.column_labels))
         for sink in self._sinks:
             sink.write(analysis.record)
+        self._published += 1
+
+    def _send(self, port: str, message: pmt.pmt_base) -> None:
+        if not self._live:
+            self.message_port_pub(pmt.intern(port), message)
+            return
+        left_out = _messages.publish(self.to_basic_block(), pmt.intern(port), message, MOST_WAITING)
+        if left_out and not self.unsent_messages:
+            self.logger.warn(f"a subscriber of {port} does not keep up: messages to it are left out")
+        self.unsent_messages += left_out
 
     def _tag_finished(self, count: int) -> None:
         while count and self._finished:

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import numpy as np
 import pmt
 from gnuradio import gr
 
+from .errors import WORK_DONE, stops_on_failure
 from .recordings import open_recording
 
 CHUNK = 65536
@@ -24,7 +27,8 @@ class recording_source(gr.sync_block):
         repeat: start again at the end, for ever.
         samp_rate, center_freq, datatype: Hz, Hz and a SigMF data type ("ci16_le"); for raw IQ only.
 
-    Raises AtaError with a sentence for a file that cannot be read.
+    Raises AtaError with a sentence for a file that cannot be read; one that becomes so later ends the flowgraph, and
+    `failure` holds why.
     """
 
     def __init__(self, path: str, repeat: bool = False, samp_rate: float = 0.0, center_freq: float = 0.0,
@@ -33,6 +37,7 @@ class recording_source(gr.sync_block):
         self._recording = open_recording(path, samp_rate or None, center_freq or None, datatype or None)
         self._repeat = repeat
         self._at = 0
+        self.failure: Exception | None = None
         self.set_min_output_buffer(2 * CHUNK)
 
     @property
@@ -46,10 +51,14 @@ class recording_source(gr.sync_block):
         return self._recording.center_freq
 
     def work(self, input_items: list[np.ndarray], output_items: list[np.ndarray]) -> int:
-        out = output_items[0]
+        with stops_on_failure(self):
+            return self._play(output_items[0])
+        return WORK_DONE
+
+    def _play(self, out: np.ndarray) -> int:
         if self._at == self._recording.samples:
             if not self._repeat:
-                return -1
+                return WORK_DONE
             self._at = 0
         count = min(len(out), self._recording.samples - self._at)
         out[:count] = self._recording.read(self._at, count)
@@ -59,9 +68,9 @@ class recording_source(gr.sync_block):
 
     def _tag(self, count: int) -> None:
         written = self.nitems_written(0)
-        for capture in self._recording.captures:
-            if not self._at <= capture.start < self._at + count:
-                continue
+        captures = self._recording.captures
+        first, last = (bisect_left(captures, at, key=lambda c: c.start) for at in (self._at, self._at + count))
+        for capture in captures[first:last]:
             offset = written + capture.start - self._at
             tags = {"rx_freq": pmt.from_double(capture.center_freq), "rx_rate": pmt.from_double(self.samp_rate)}
             when = capture.time(0, self.samp_rate)

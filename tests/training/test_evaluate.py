@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from runtime.tiny_model import write_tiny_model
+from tiny_model import write_tiny_model
 
 from training import data, evaluate, replays, scorecard
 from training.detection import Carrier, carriers, compare

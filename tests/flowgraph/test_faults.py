@@ -1,0 +1,238 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults while a flowgraph runs: it ends, says why in one sentence, and every frame is accounted for."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pmt
+import pytest
+from gnuradio import ata, blocks, gr
+from gnuradio.ata.engines.choose import ENGINES
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from stand_ins import GatedEngine, ends
+from tiny_model import write_tiny_model
+
+RATE, FREQ, N = 2e6, 8e8, 2000  # N: samples of a frame of 1 ms
+TIME = pmt.make_tuple(pmt.from_uint64(1_700_000_000), pmt.from_double(0.25))
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx"))
+
+
+@pytest.fixture
+def gated(monkeypatch: pytest.MonkeyPatch) -> list[GatedEngine]:
+    """The engine "gated" can be chosen; here are those that were made."""
+    made: list[GatedEngine] = []
+    monkeypatch.setitem(ENGINES, "gated", lambda model: made.append(GatedEngine(model)) or made[-1])
+    return made
+
+
+def block_of(tiny: str, **options) -> ata.segmenter:
+    return ata.segmenter(RATE, FREQ, **{"model": tiny, "frame_ms": 1.0, "engine": "onnxruntime-cpu", **options})
+
+
+def tag(offset: int, key: str | bytes, value: pmt.pmt_base) -> gr.tag_t:
+    made = gr.tag_t()
+    made.offset, made.key, made.value = offset, pmt.intern(key), value
+    return made
+
+
+def run(block: ata.segmenter, frames: int, tags: tuple = ()) -> None:
+    """Silence through the block, and what has to hold whatever went wrong."""
+    top = gr.top_block()
+    iq = np.zeros(frames * N, np.complex64)
+    top.connect(blocks.vector_source_c(iq, False, 1, list(tags)), block, blocks.null_sink(gr.sizeof_gr_complex))
+    top.start()
+    assert ends(top)
+    tally = block.tally
+    assert tally.seen == tally.framed + tally.discarded + tally.settled
+    assert tally.held == 0
+
+
+@pytest.mark.parametrize("mode", ["lossless", "live"])
+@pytest.mark.parametrize("frames", [1, 400])
+def test_an_engine_that_breaks_ends_the_flowgraph(
+    tiny: str, gated: list[GatedEngine], mode: str, frames: int, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    jsonl = tmp_path / "x.jsonl"
+    block = block_of(tiny, engine="gated", mode=mode, jsonl=str(jsonl))
+    gated[0].fails = RuntimeError("out of memory\nsomewhere")
+    gated[0].open()
+    run(block, frames)
+    assert block.failure is gated[0].fails
+    said = capfd.readouterr().out
+    assert said.count("stopped: out of memory") == 1
+    assert "Traceback" not in said and "thread_body_wrapper" not in said
+    assert jsonl.read_text() == ""
+    assert block.dropped_frames == block._stream.next_index >= 1
+
+
+@pytest.mark.parametrize("output", [{"jsonl": "/dev/full"}, {"sigmf": "/dev/full"}], ids=["jsonl", "sigmf"])
+@pytest.mark.parametrize("mode", ["lossless", "live"])
+def test_a_full_disk_ends_the_flowgraph(tiny: str, mode: str, output: dict, capfd: pytest.CaptureFixture) -> None:
+    block = block_of(tiny, mode=mode, **output)
+    run(block, 5)
+    assert str(block.failure) == "/dev/full cannot be written: No space left on device"
+    said = capfd.readouterr().out
+    assert said.count("stopped: /dev/full cannot be written") == 1
+    assert "thread_body_wrapper" not in said
+
+
+def test_an_output_that_cannot_be_written_is_said_at_once(tiny: str, tmp_path: Path) -> None:
+    for name in ("jsonl", "sigmf"):
+        with pytest.raises(ata.AtaError, match="cannot be written: No such file"):
+            block_of(tiny, **{name: str(tmp_path / "absent" / "x")})
+
+
+def test_a_recording_that_becomes_shorter_ends_the_flowgraph(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    path = tmp_path / "x.bin"
+    np.zeros(1_000_000, np.complex64).tofile(path)
+    source = ata.recording_source(str(path), samp_rate=1e6, datatype="cf32_le")
+    path.write_bytes(b"")
+    top = gr.top_block()
+    top.connect(source, blocks.null_sink(gr.sizeof_gr_complex))
+    top.start()
+    assert ends(top)
+    assert str(source.failure) == f"{path} became shorter while it was read"
+    assert "stopped: " in capfd.readouterr().out
+
+
+# What radios and other blocks say
+
+NUMBERS = [0.0, -1.0, 1e9, -1e9, 1e13, 1e300, 5e-324, float("nan"), float("inf"), float("-inf")]
+NO_TEXT = b"\xff\xfe{}%s\n"
+scalars = st.one_of(
+    st.sampled_from(NUMBERS).map(pmt.from_double),
+    st.floats().map(pmt.from_double),
+    st.integers(-(2**63), 2**63 - 1).map(pmt.from_long),
+    st.integers(0, 2**64 - 1).map(pmt.from_uint64),
+    st.complex_numbers().map(pmt.from_complex),
+    st.sampled_from([pmt.PMT_NIL, pmt.PMT_T, pmt.PMT_F, pmt.PMT_EOF]),
+    (st.sampled_from([NO_TEXT, b"freq", b""]) | st.binary(max_size=9)).map(pmt.intern),
+    st.binary(max_size=9).map(lambda b: pmt.init_u8vector(len(b), list(b))),
+    st.lists(st.floats(), max_size=3).map(lambda v: pmt.init_f64vector(len(v), v)),
+)
+
+
+def dict_of(entries: dict) -> pmt.pmt_base:
+    made = pmt.make_dict()
+    for key, value in entries.items():
+        made = pmt.dict_add(made, pmt.intern(key), value)
+    return made
+
+
+def vector_of(items: list) -> pmt.pmt_base:
+    made = pmt.make_vector(len(items), pmt.PMT_NIL)
+    for i, item in enumerate(items):
+        pmt.vector_set(made, i, item)
+    return made
+
+
+anything = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map(lambda p: pmt.cons(*p)),
+        inner.map(lambda v: pmt.cons(pmt.intern("freq"), v)),
+        st.dictionaries(st.sampled_from(["freq", "x"]), inner, max_size=2).map(dict_of),
+        st.lists(inner, max_size=3).map(vector_of),
+        st.tuples(inner, inner).map(lambda p: pmt.make_tuple(*p)),
+    ),
+    max_leaves=6,
+)
+times = st.builds(
+    lambda s, f: pmt.make_tuple(pmt.from_uint64(s), pmt.from_double(f)),
+    st.integers(0, 2**64 - 1) | st.integers(253_370_764_700, 253_402_300_800),
+    st.floats() | st.floats(0, 1),
+)
+tags = st.lists(
+    st.builds(
+        tag,
+        st.integers(0, 8 * N),
+        st.sampled_from(["rx_freq", "rx_rate", "rx_time", NO_TEXT]),
+        anything | times,
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(tags, st.lists(anything, max_size=5), st.sampled_from([0, 1, 3000, 2**40]))
+def test_no_tag_and_no_message_stops_the_block(tiny: str, given_tags: list, messages: list, settle: int) -> None:
+    block = block_of(tiny, settle_samples=settle)
+    records = blocks.message_debug()
+    top = gr.top_block()
+    source = blocks.vector_source_c(np.zeros(8 * N, np.complex64), False, 1, given_tags)
+    top.connect(source, block, blocks.null_sink(gr.sizeof_gr_complex))
+    top.msg_connect(block, "detects", records, "store")
+    for message in messages:
+        block.to_basic_block()._post(pmt.intern("freq"), message)
+    top.start()
+    assert ends(top)
+    assert block.failure is None
+    tally = block.tally
+    assert tally.seen == 8 * N == tally.framed + tally.discarded + tally.settled
+    for i in range(records.num_messages()):
+        record = pmt.to_python(records.get_message(i))
+        json.dumps(record, allow_nan=False)
+        assert abs(record["center_freq"]) <= 1e12 and 0.5e6 <= record["samp_rate"] <= 245.76e6
+
+
+@pytest.mark.parametrize("value", NUMBERS)
+def test_setters_refuse_with_a_sentence(tiny: str, value: float) -> None:
+    block = block_of(tiny)
+    for setter, takes in ((block.set_center_freq, abs(value) <= 1e12), (block.set_samp_rate, value == 1e9)):
+        if takes and setter == block.set_center_freq:
+            setter(value)
+        else:
+            with pytest.raises(ata.AtaError):
+                setter(value)
+
+
+def test_a_frequency_counts_where_the_rate_beside_it_is_refused(tiny: str, capfd: pytest.CaptureFixture) -> None:
+    """The radio was retuned all the same: no frame may mix the two frequencies."""
+    block = block_of(tiny)
+    records = blocks.message_debug()
+    at = 2 * N + 500
+    top = gr.top_block()
+    tuned = [tag(at, "rx_rate", pmt.from_double(1e3)), tag(at, "rx_freq", pmt.from_double(9e8))]
+    source = blocks.vector_source_c(np.zeros(6 * N, np.complex64), False, 1, tuned)
+    top.connect(source, block, blocks.null_sink(gr.sizeof_gr_complex))
+    top.msg_connect(block, "detects", records, "store")
+    top.start()
+    assert ends(top)
+    found = [pmt.to_python(records.get_message(i)) for i in range(records.num_messages())]
+    assert [(r["sample_start"], r["center_freq"]) for r in found][:3] == [(0, 8e8), (N, 8e8), (at, 9e8)]
+    assert "change of tuning refused: the sample rate is 0.001 MS/s" in capfd.readouterr().out
+
+
+def test_many_wrong_tags_are_one_line_in_the_log(tiny: str, capfd: pytest.CaptureFixture) -> None:
+    run(block_of(tiny), 2, tuple(tag(i, "rx_freq", pmt.intern("high")) for i in range(1000)))
+    said = capfd.readouterr().out
+    assert "tags of tuning refused, the first of them rx_freq high" in said
+    assert said.count("refused") <= 3
+
+
+@pytest.mark.parametrize("fill", [np.nan, np.inf, -np.inf, 3e38, 1e-45, 1e-40, 1e19, -1e30])
+def test_no_sample_stops_the_block(tmp_path: Path, fill: float) -> None:
+    """With the shipped network: what is no signal gives a record whose numbers are numbers."""
+    jsonl = tmp_path / "x.jsonl"
+    block = ata.segmenter(RATE, FREQ, frame_ms=1.0, engine="onnxruntime-cpu", jsonl=str(jsonl))
+    rng = np.random.default_rng(5)
+    iq = rng.standard_normal(2 * 4 * N).astype(np.float32).view(np.complex64)
+    iq[N : 2 * N] = fill
+    iq[2 * N : 3 * N].real = fill
+    iq[3 * N :: 7] = complex(0, fill)
+    top = gr.top_block()
+    top.connect(blocks.vector_source_c(iq, False), block, blocks.null_sink(gr.sizeof_gr_complex))
+    top.start()
+    assert ends(top)
+    assert block.failure is None
+    lines = jsonl.read_text().splitlines()
+    assert len(lines) == 4
+    for line in lines:
+        json.loads(line, parse_constant=pytest.fail)
