@@ -72,17 +72,17 @@ def _grc() -> Iterator[Check]:
         settings = [gr.prefs().get_string("grc", f"{where}_blocks_path", "") for where in ("local", "global")]
     except ImportError:
         return  # said by _gnuradio
-    searched = os.pathsep.join([os.environ.get("GRC_BLOCKS_PATH", ""), *settings]).split(os.pathsep)
+    paths = os.pathsep.join([os.environ.get("GRC_BLOCKS_PATH", ""), *settings]).split(os.pathsep)
+    searched = [Path(p).expanduser() for p in paths if p]
     prefixes = Path(__file__).resolve().parents
     beside = [p / "share/gnuradio/grc/blocks" for p in prefixes] + [p / "grc" for p in prefixes]  # installed; built only
-    folders = [*(Path(f).expanduser() for f in searched if f), *beside]
-    found = next((f for f in folders if (f / "ata_segmenter.block.yml").exists()), None)
+    found = next((f for f in searched + beside if (f / "ata_segmenter.block.yml").exists()), None)
     if found is None:
         yield "GRC blocks", False, "not installed: cmake --install build"
-    elif found in beside:
-        yield "GRC blocks", True, f"start GNU Radio Companion as: GRC_BLOCKS_PATH={found} gnuradio-companion"
-    else:
+    elif found in searched:
         yield "GRC blocks", True, str(found)
+    else:
+        yield "GRC blocks", True, f"start GNU Radio Companion as: GRC_BLOCKS_PATH={found} gnuradio-companion"
 
 
 def _engines() -> Iterator[Check]:
