@@ -7,11 +7,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 level=${1:-runtime}
 
-packages="cmake g++ ninja-build pkg-config gnuradio gnuradio-dev pybind11-dev libfftw3-dev libvolk-dev libspdlog-dev
+packages="cmake g++ ninja-build pkg-config gnuradio gnuradio-dev pybind11-dev libfftw3-dev libspdlog-dev
  python3-venv python3-dev python3-numpy python3-scipy python3-matplotlib"
 [ "$level" != dev ] || packages="$packages gr-osmosdr mosquitto xvfb xauth"
-# Debian 12 and Ubuntu 24.04 name VOLK's headers by version, Debian 13 does not.
-apt-cache policy libvolk-dev | grep -q 'Candidate: [0-9]' || packages=${packages/libvolk-dev/libvolk2-dev}
 missing=""
 for p in $packages; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q "ok installed" || missing="$missing $p"

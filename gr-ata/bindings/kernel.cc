@@ -14,7 +14,7 @@ namespace py = pybind11;
 using samples_array = py::array_t<std::complex<float>, py::array::c_style>;
 
 PYBIND11_MODULE(_kernel, m) {
-    m.doc() = "Streaming mean-power spectrogram (FFTW, VOLK).";
+    m.doc() = "Streaming mean-power spectrogram (FFTW).";
 
     py::class_<ata::geometry>(m, "Geometry",
                               "Layout of a frame: frame_samples, rows, nfft, hop, segments.")

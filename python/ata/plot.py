@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,9 +17,6 @@ from matplotlib.patches import Rectangle
 from .errors import AtaError
 from .sensor import Analysis
 from .sinks import BandRun, BandRuns
-
-# VOLK lets its threads flush subnormal numbers to zero, which numpy remarks on when matplotlib asks for a type's limits.
-warnings.filterwarnings("ignore", message="The value of the smallest subnormal", category=UserWarning)
 
 COLOURS = {"LTE": "#ffa62b", "NR": "#35d0ff", "other": "#e8e8e8"}
 MOST_ROWS = 2048  # of the whole picture; longer recordings are averaged over time

@@ -163,6 +163,14 @@ def test_an_unfinished_frame_is_not_given_out() -> None:
         kernel.finish()
 
 
+def test_subnormal_numbers_stay_what_they_are() -> None:
+    """Vector libraries like to leave the calling thread rounding them to zero, and numpy complains of it later."""
+    smallest = np.array([1.2e-38], np.float32)
+    assert (smallest / 2).all()
+    run(Geometry(9_000, 64, 128, 0.5), noise(9_001)[1:], [9_000])
+    assert (smallest / 2).all()
+
+
 def test_other_samples_are_refused_rather_than_converted() -> None:
     kernel = Spectrogram(Geometry(9_000, 64, 128, 0.5))
     for other in (np.zeros(10, np.complex128), noise(20)[::2]):
