@@ -24,7 +24,8 @@ BAR = 24  # characters
 def main(argv: list[str] | None = None) -> int:
     """-> exit code: 0, 2 for what the user can mend (one sentence on stderr), 130 after Ctrl-C."""
     args = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="ata-sense: %(message)s", stream=sys.stderr)
+    logging.basicConfig(format="ata-sense: %(message)s", stream=sys.stderr)
+    logging.getLogger("ata").setLevel(logging.INFO)
     try:
         return args.run(args)
     except AtaError as failure:
