@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A trained segmenter as the model file that the runtime reads (DESIGN contract 1).
 
-usage: python training/export.py CHECKPOINT OUT.onnx [--half OUT16.onnx]
+usage: python training/export.py CHECKPOINT OUT.onnx [--half OUT16.onnx] [--engine]
 
-TensorRT engines belong to a machine, so the block builds its own from this file (`ata-sense replay --engine tensorrt`).
 --half writes a copy that computes in float16, float32 at both ends, for TensorRT 10 and later, which take the precision
-from the graph.
+from the graph. --engine builds OUT.engine from that, checks that it computes in float16 and gives what ONNX Runtime
+gives. Engines belong to a machine: the block builds its own from OUT.onnx (`ata-sense replay --engine tensorrt`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from torch import nn
 from training.data import CLASSES, COLUMNS, ROWS
 from training.errors import DataError
 from training.models import build
+from training.tensorrt_engine import build_engine, import_tensorrt
 
 OPSET = 17  # the last that TensorRT 8.6 reads
 LARGEST_DIFFERENCE = 1e-3  # of a probability, ONNX Runtime re torch
@@ -80,6 +82,15 @@ def export_half(path: Path, out: Path) -> None:
     onnx.save(half, str(out))
 
 
+def with_engine(path: Path) -> None:
+    """Builds a model file's TensorRT engine beside it and says how far it is from ONNX Runtime."""
+    with tempfile.TemporaryDirectory() as folder:
+        half = Path(folder) / "half.onnx"
+        export_half(path, half)
+        engine, worst = build_engine(path, half)
+    print(f"wrote {engine}: float16, within {worst:.1e} of ONNX Runtime's probabilities")
+
+
 def check(net: nn.Module, path: Path) -> float:
     """-> largest difference of a probability between torch and ONNX Runtime, for batches of 1 and 3."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -113,14 +124,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--half", type=Path, help="write a float16 copy here too")
+    parser.add_argument("--engine", action="store_true", help="build a TensorRT engine beside OUT (needs a GPU)")
     args = parser.parse_args(argv)
     try:
+        if args.engine:
+            import_tensorrt()  # before anything is written
         state = read_checkpoint(args.checkpoint)
         net = build(state["segmenter"], len(CLASSES), **state.get("options", {}))
         net.load_state_dict(state["average"])
         export(net, args.out, state["name"], state["trained"], state["metrics"])
         if args.half:
             export_half(args.out, args.half)
+        if args.engine:
+            with_engine(args.out)
     except (OSError, DataError) as failure:
         print(f"export: {failure}", file=sys.stderr)
         return 2

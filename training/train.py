@@ -32,10 +32,11 @@ from tqdm import tqdm
 from training.ata import VARIANTS, Adversary, share_gradients
 from training.data import CLASSES, FRONT_ENDS, VALIDATION_SEEDS, Batches, Drawn, Stored, fixed_set, held_out
 from training.errors import DataError
-from training.export import export, read_checkpoint
+from training.export import export, read_checkpoint, with_engine
 from training.metrics import Pixels
 from training.models import NAMES, build
 from training.scene_draw import PRESETS
+from training.tensorrt_engine import import_tensorrt
 
 CHECKPOINT_S = 120
 AVERAGE = 0.998  # decay of the weights' running average, which is what is exported
@@ -74,6 +75,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--name", default="ata-1", help="name of the model, written into the file")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--engine", action="store_true", help="end with a TensorRT engine too (needs a GPU)")
     args = parser.parse_args(argv)
     for name in ("minutes", "steps", "batch", "rate", "validation", "threads", "width"):
         if (value := getattr(args, name)) is not None and value <= 0:
@@ -288,7 +290,11 @@ def run(args: argparse.Namespace) -> Trainer:
 def main(argv: list[str] | None = None) -> int:
     args = arguments(argv)
     try:
+        if args.engine:
+            import_tensorrt()  # not after hours of training
         trainer = run(args)
+        if args.engine and os.environ.get("RANK", "0") == "0":
+            with_engine(args.out / "model.onnx")
     except (DataError, OSError) as failure:
         print(f"train: {failure}", file=sys.stderr)
         return 2

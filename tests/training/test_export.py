@@ -2,13 +2,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a checkpoint to model files."""
 
+import json
+import re
+from operator import attrgetter
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
 
-from training import export
+from training import export, tensorrt_engine, train
 from training.data import CLASSES
 from training.errors import DataError
 from training.models import build
@@ -54,6 +59,41 @@ def test_a_network_of_another_front_end_says_so(tmp_path):
     """The runtime refuses what it does not know; it must never take another front end's network for its own."""
     export.export(build("unet", len(CLASSES), width=4), tmp_path / "m.onnx", "x", {"front_end": "mathworks"}, {})
     assert '"normalise": {"style": "mathworks"}' in onnx.load(tmp_path / "m.onnx").metadata_props[0].value
+
+
+def test_an_engine_where_there_is_no_gpu_is_one_sentence(checkpoint, tmp_path, capsys):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    assert export.main([str(checkpoint), str(tmp_path / "m.onnx"), "--engine"]) == 2
+    said = capsys.readouterr().err.strip()
+    assert "needs an NVIDIA GPU" in said and "\n" not in said
+    assert not (tmp_path / "m.onnx").exists()
+    assert train.main(["--out", str(tmp_path / "run"), "--engine"]) == 2
+    assert "needs an NVIDIA GPU" in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def test_an_engine_gives_what_onnx_runtime_gives(checkpoint, tmp_path, capsys):
+    """`--engine` compares by itself and refuses what differs or is float32."""
+    if not torch.cuda.is_available():
+        pytest.skip("there is no GPU here")
+    pytest.importorskip("tensorrt", reason="pip install 'tensorrt-cu12>=10.12'")
+    assert export.main([str(checkpoint), str(tmp_path / "m.onnx"), "--engine"]) == 0
+    assert "within" in capsys.readouterr().out
+    about = json.loads((tmp_path / "m.engine.json").read_text())
+    assert about["precision"] == "fp16" and (tmp_path / "m.engine").stat().st_size > 1000
+
+
+def test_the_calls_of_tensorrt_exist():
+    """In the real bindings, all but the builder's, which the lean runtime lacks."""
+    lean = pytest.importorskip("tensorrt_lean_bindings", reason="pip install tensorrt_lean_cu12_bindings and _libs")
+    text = Path(tensorrt_engine.__file__).read_text()
+    names = set(re.findall(r"\btrt\.((?:\w+\.)*[A-Za-z]\w*)", text))
+    assert {"Builder", "Runtime", "LayerInformationFormat.JSON"} <= names
+    for name in names - {"Builder", "OnnxParser", "NetworkDefinitionCreationFlag.STRONGLY_TYPED"}:
+        attrgetter(name)(lean)
+    for kind, owner in (("ICudaEngine", "engine"), ("IExecutionContext", "context"), ("IOptimizationProfile", "profile")):
+        used = set(re.findall(rf"\b{owner}\.([a-z]\w*)\(", text))
+        assert used and used <= set(dir(getattr(lean, kind))), kind
 
 
 def test_what_is_no_checkpoint_is_one_sentence(tmp_path, capsys):
