@@ -14,6 +14,7 @@ from pathlib import Path
 from .doctor import examine
 from .engines.choose import ENGINES
 from .errors import AtaError
+from .live_cli import add_live
 from .recordings import Recording, open_recording
 from .sensor import Analysis, Sensor, replay
 from .sinks import JsonLines, SigmfAnnotations
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument("--rate", type=float, help="raw IQ: samples/s")
     play.add_argument("--freq", type=float, help="raw IQ: centre frequency, Hz")
     play.add_argument("--format", help="raw IQ: SigMF data type, such as cu8 or ci16_le")
+    add_live(commands)
     doctor = commands.add_parser("doctor", help="check GNU Radio, the module, the model and the engines")
     doctor.set_defaults(run=lambda args: examine())
     return parser

@@ -9,7 +9,7 @@
 A driver may hang for ever, in its constructor too and with Python's lock held: gr-osmosdr's `rtl_tcp` does, on a server
 that accepts and says nothing. And most drivers say nothing when their device is lost: the block ends the flowgraph, or
 stays and gives no more samples, and then it may not let the flowgraph stop. Whoever has to notice runs the radio in a
-process of its own and counts samples, as `supervisor.py` does.
+process of its own and counts samples, as `isolated.py` and `live.py` do.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from . import _messages
 from .errors import WORK_DONE, AtaError, stops_on_failure
 from .pmt_records import labels_pdu, record_pmt
 from .sensor import Analysis, Sensor
-from .sinks import JsonLines, SigmfAnnotations
+from .sinks import JsonLines, SigmfAnnotations, Sink
 from .stream import Frame, Tally
 from .tuning import RadioTuning
 from .worker import NewestWins
@@ -80,7 +80,7 @@ class segmenter(gr.sync_block):
         self._live = mode == "live"
         self._sensor = Sensor(samp_rate, center_freq, model=model or None, engine=engine, frame_ms=frame_ms or None)
         self._stream = self._sensor.stream(int(settle_samples))
-        self._sinks: list[JsonLines | SigmfAnnotations] = [JsonLines(jsonl)] if jsonl else []
+        self._sinks: list[Sink] = [JsonLines(jsonl)] if jsonl else []
         if sigmf:
             self._sinks.append(SigmfAnnotations(sigmf, dataset or None, columns=self._sensor.model.columns))
         self.failure: Exception | None = None
@@ -122,6 +122,25 @@ class segmenter(gr.sync_block):
     def tally(self) -> Tally:
         """Where every sample that reached the block went."""
         return self._stream.tally
+
+    @property
+    def frames(self) -> int:
+        """Frames since the block was made, those without a record too."""
+        return self._stream.next_index
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Of the model and of the engine."""
+        return self._sensor.model.name, self._sensor.engine.name
+
+    @property
+    def frame_seconds(self) -> float:
+        """Duration of a frame, s."""
+        return 1e-3 * self._sensor.frame_ms
+
+    def add_sink(self, sink: Sink) -> None:
+        """Lets `sink` have every record; before the flowgraph starts."""
+        self._sinks.append(sink)
 
     # What GNU Radio calls
 

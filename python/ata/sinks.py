@@ -9,8 +9,9 @@ import os
 from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from .errors import AtaError
 from .recordings import open_recording
@@ -21,6 +22,18 @@ VERSION = "0.1.0"
 SAME_COLUMNS = 2  # edges that move by no more are the same band's
 COLUMNS = 256
 STANDARDS = {"LTE": "3gpp_lte", "NR": "3gpp_nr"}
+ANNOTATION_BYTES = 420  # of one in a file, near enough
+CLOCK_MOVED = 1.0  # s between a record's time and the one that its sample index gives: samples were lost
+
+
+class Sink(Protocol):
+    """Where records go, one at a time: files here, other programs in `publish/`."""
+
+    def write(self, record: Record) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 @contextmanager
@@ -42,16 +55,20 @@ class JsonLines:
     """One record a line, each flushed at once: a run that is killed leaves every finished frame readable.
 
     Args: path: of the file, or an open text file. AtaError where it cannot be written.
+    Attributes: size (bytes written).
     """
 
     def __init__(self, path: str | Path | TextIO) -> None:
         self._path = path if isinstance(path, str | Path) else "the output"
         self._file = _open(path) if isinstance(path, str | Path) else path
+        self.size = 0
 
     def write(self, record: Record) -> None:
+        line = record.to_json() + "\n"
         with _writing(self._path):
-            self._file.write(record.to_json() + "\n")
+            self._file.write(line)
             self._file.flush()
+        self.size += len(line)
 
     def flush(self) -> None:
         """Nothing is ever held back."""
@@ -108,6 +125,9 @@ class BandRuns:
         """All of them, those that still go on too, sorted by start."""
         return sorted(self._done + self._open, key=lambda r: (r.start, r.freq_lower_edge))
 
+    def __len__(self) -> int:
+        return len(self._done) + len(self._open)
+
 
 def _same(run: BandRun, band: Band, near: float) -> bool:
     return (
@@ -117,8 +137,8 @@ def _same(run: BandRun, band: Band, near: float) -> bool:
     )
 
 
-def _ours(path: Path) -> bool:
-    """Whether a path is free, empty or holds annotations of an earlier run."""
+def ours(path: Path) -> bool:
+    """Whether the path of a .sigmf-meta file is free, empty or holds annotations of an earlier run."""
     with _writing(path):
         if not path.is_file() or not path.stat().st_size:
             return True
@@ -128,9 +148,51 @@ def _ours(path: Path) -> bool:
             return False
 
 
-def _capture(start: int, center_freq: float, time: str | None) -> dict:
+def sigmf_capture(start: int, center_freq: float, time: str | None) -> dict:
+    """An entry of SigMF's captures; time in ISO 8601 or None."""
     entry = {"core:sample_start": start, "core:frequency": center_freq}
     return {**entry, "core:datetime": time} if time else entry
+
+
+def sigmf_annotation(run: BandRun, generator: str, shift: int) -> dict:
+    """A run as an annotation; shift: added to its sample indices."""
+    note = {
+        "core:sample_start": shift + run.start,
+        "core:sample_count": run.end - run.start,
+        "core:freq_lower_edge": run.freq_lower_edge,
+        "core:freq_upper_edge": run.freq_upper_edge,
+        "core:label": run.label,
+        "core:generator": generator,
+        "ata:confidence": round(run.confidence, 4),
+    }
+    if run.label in STANDARDS:
+        note["signal:detail"] = {"type": "digital", "standard": STANDARDS[run.label]}
+    return note
+
+
+def write_sigmf(path: Path, head: dict, captures: list[dict], annotations: list[dict]) -> None:
+    """Writes a .sigmf-meta file whole or not at all: who reads it meanwhile, or after a crash, finds the one before."""
+    head = {
+        **head,
+        "core:version": "1.0.0",
+        "core:description": DESCRIPTION,
+        "core:extensions": [
+            {"name": "ata", "version": "1.0.0", "optional": True},
+            {"name": "signal", "version": "1.0.0", "optional": True},
+        ],
+    }
+    meta = {"global": head, "captures": captures or [{"core:sample_start": 0}], "annotations": annotations}
+    with _writing(path):
+        final = path.resolve()
+        part = final.with_name(final.name + ".part") if final.is_file() or not final.exists() else final
+        part.write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        if part != final:
+            part.replace(final)
+
+
+def generator(record: Record) -> str:
+    """Who found it, for `core:generator`."""
+    return f"gr-ata {VERSION}, {record.model}"
 
 
 class SigmfAnnotations:
@@ -153,13 +215,15 @@ class SigmfAnnotations:
         columns: int = COLUMNS,
     ) -> None:
         self._path = Path(path)
-        if not _ours(self._path):
+        if not ours(self._path):
             raise AtaError(f"{path} is there already, and gr-ata did not write it; name another file")
         self._head: dict = {"core:datatype": datatype}
         self._offset = 0
         self._captures: list[dict] = []
         if dataset:
             self._describe(Path(dataset))
+        else:
+            self._head["core:metadata_only"] = True
         self._captures_known = bool(self._captures)
         self._runs = BandRuns(columns)
         self._generator, self._rate = "gr-ata", 0.0
@@ -174,54 +238,41 @@ class SigmfAnnotations:
             self._head["core:datatype"] = recording.datatype
             for c in recording.captures:
                 began = c.time(0, recording.samp_rate)
-                self._captures.append(_capture(self._offset + c.start, c.center_freq, utc(*began) if began else None))
+                time = utc(*began) if began else None
+                self._captures.append(sigmf_capture(self._offset + c.start, c.center_freq, time))
         self._head["core:dataset"] = os.path.relpath(dataset, self._path.parent)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file, near enough."""
+        return ANNOTATION_BYTES * len(self._runs)
+
     def write(self, record: Record) -> None:
-        self._generator, self._rate = f"gr-ata {VERSION}, {record.model}", record.samp_rate
+        self._generator, self._rate = generator(record), record.samp_rate
         self._runs.add(record)
-        if self._captures_known:
-            return
+        if not self._captures_known and self._begins_capture(record):
+            # Samples that stand somewhere begin before the first record, with the first frame if that was dropped.
+            from_zero = not self._captures and "core:dataset" in self._head and record.sample_start
+            start, time = (0, None) if from_zero else (record.sample_start, record.time)
+            self._captures.append(sigmf_capture(start, record.center_freq, time))
+
+    def _begins_capture(self, record: Record) -> bool:
         if not self._captures or self._captures[-1]["core:frequency"] != record.center_freq:
-            start = record.sample_start if self._captures else 0
-            time = record.time if start == record.sample_start else None
-            self._captures.append(_capture(start, record.center_freq, time))
+            return True
+        began = self._captures[-1].get("core:datetime")
+        if began is None or record.time is None:
+            return False
+        passed = (datetime.fromisoformat(record.time) - datetime.fromisoformat(began)).total_seconds()
+        counted = (record.sample_start - self._captures[-1]["core:sample_start"]) / record.samp_rate
+        return abs(passed - counted) > CLOCK_MOVED
 
     def flush(self) -> None:
         """Writes the whole file anew."""
-        head = {
-            **self._head,
-            "core:sample_rate": self._rate,
-            "core:version": "1.0.0",
-            "core:description": DESCRIPTION,
-            "core:extensions": [
-                {"name": "ata", "version": "1.0.0", "optional": True},
-                {"name": "signal", "version": "1.0.0", "optional": True},
-            ],
-        }
+        head = {**self._head, "core:sample_rate": self._rate}
         if self._offset:
             head["core:offset"] = self._offset
-        meta = {
-            "global": head,
-            "captures": self._captures or [{"core:sample_start": 0}],
-            "annotations": [self._annotation(run) for run in self._runs.runs()],
-        }
-        with _writing(self._path):
-            self._path.write_text(json.dumps(meta, indent=1), encoding="utf-8")
+        notes = [sigmf_annotation(run, self._generator, self._offset) for run in self._runs.runs()]
+        write_sigmf(self._path, head, self._captures, notes)
 
     def close(self) -> None:
         self.flush()
-
-    def _annotation(self, run: BandRun) -> dict:
-        note = {
-            "core:sample_start": self._offset + run.start,
-            "core:sample_count": run.end - run.start,
-            "core:freq_lower_edge": run.freq_lower_edge,
-            "core:freq_upper_edge": run.freq_upper_edge,
-            "core:label": run.label,
-            "core:generator": self._generator,
-            "ata:confidence": round(run.confidence, 4),
-        }
-        if run.label in STANDARDS:
-            note["signal:detail"] = {"type": "digital", "standard": STANDARDS[run.label]}
-        return note

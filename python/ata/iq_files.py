@@ -1,0 +1,233 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""IQ around detections as SigMF recordings, in a folder that never holds more than it is allowed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from .errors import AtaError
+from .records import Record
+from .sinks import COLUMNS, DESCRIPTION, VERSION, BandRuns, generator, sigmf_annotation, sigmf_capture, write_sigmf
+
+DATATYPES = {"ci16_le": 4, "cf32_le": 8}  # bytes a sample
+PREFIX = "ata-iq-"
+SHARES = 4  # one recording takes at most this part of what the folder may hold
+MOST_WAITING = 128e6  # bytes of samples that wait for a slow disk, beside those from before the band appeared
+log = logging.getLogger("ata")
+
+
+@dataclass(frozen=True)
+class KeepIq:
+    """What is kept: folder; bytes it may hold; SigMF data type; seconds before and after a band's first frame."""
+
+    folder: str
+    max_bytes: float
+    datatype: str = "ci16_le"
+    before: float = 0.1
+    after: float = 0.4
+
+    def check(self) -> None:
+        """AtaError for what cannot work."""
+        if self.datatype not in DATATYPES:
+            raise AtaError(f"IQ is kept as {' or '.join(DATATYPES)}, not as {self.datatype!r}")
+        if not (0 <= self.before <= 10 and 0 <= self.after <= 3600):
+            raise AtaError("IQ is kept from 0 to 10 s before a band appears and from 0 to 3600 s after it")
+        try:
+            Path(self.folder).mkdir(parents=True, exist_ok=True)
+            trial = Path(self.folder) / f"{PREFIX}trial"
+            trial.touch()
+            trial.unlink()
+        except OSError as failure:
+            raise AtaError(f"{self.folder} takes no recordings: {failure.strerror}") from failure
+
+
+@dataclass(frozen=True)
+class IqCounts:
+    """Recordings begun, samples written, samples that the disk was too slow or too full for."""
+
+    recordings: int = 0
+    samples: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """From this sample on: centre frequency, Hz, and ISO 8601 time or None."""
+
+    sample: int
+    center_freq: float
+    time: str | None
+
+
+@dataclass
+class Recording:
+    """A recording in the making: absolute index of the first sample, rate (Hz), tunings, samples written.
+
+    broken: the disk took no more; records: those that are annotated in it.
+    """
+
+    start: int
+    samp_rate: float
+    tunings: list[Tuned]
+    path: Path = Path()
+    written: int = 0
+    broken: bool = False
+    records: list[Record] = field(default_factory=list)
+
+
+class IqFiles:
+    """Writes recordings in a thread of its own: whoever brings samples never waits for the disk.
+
+    A recording is a SigMF pair that is complete at any moment: its metadata are written before its samples and again,
+    with the annotations, when it ends. Sample indices count from the file's start; `core:global_index` is the index
+    in the stream that the records speak of.
+
+    Args: keep: what and where. device: for `core:hw`. head_start: bytes that come at once when a recording begins.
+    AtaError where the folder takes nothing.
+    """
+
+    def __init__(self, keep: KeepIq, device: str, head_start: int) -> None:
+        keep.check()
+        self._keep, self._device = keep, device
+        self._most_waiting = MOST_WAITING + head_start
+        self._jobs: queue.SimpleQueue = queue.SimpleQueue()
+        self._waiting = 0
+        self._recordings = self._samples = self._lost = 0
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="ata-iq", daemon=True)
+        self._thread.start()
+
+    @property
+    def most_samples(self) -> int:
+        """The longest recording."""
+        return int(self._keep.max_bytes / SHARES / DATATYPES[self._keep.datatype])
+
+    @property
+    def counts(self) -> IqCounts:
+        return IqCounts(self._recordings, self._samples, self._lost)
+
+    def begin(self, recording: Recording) -> None:
+        self._recordings += 1
+        self._jobs.put(("begin", recording))
+
+    def add(self, recording: Recording, samples: np.ndarray) -> bool:
+        """complex64 [n], not to be changed afterwards; -> False if the disk cannot keep up, and they are lost."""
+        with self._lock:
+            if self._waiting + samples.nbytes > self._most_waiting:
+                self._lose(len(samples), "the disk is too slow")
+                return False
+            self._waiting += samples.nbytes
+        self._jobs.put(("add", recording, samples))
+        return True
+
+    def end(self, recording: Recording) -> None:
+        """With all its records and tunings in it."""
+        self._jobs.put(("end", recording))
+
+    def close(self) -> None:
+        """Waits until everything is written."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            what, recording, *samples = job
+            try:
+                getattr(self, f"_{what}")(recording, *samples)
+            except (OSError, AtaError) as failure:  # a full disk must not end the watch
+                recording.broken = True
+                self._lose(sum(len(s) for s in samples), str(failure))
+            finally:
+                with self._lock:
+                    self._waiting -= sum(s.nbytes for s in samples)
+
+    def _lose(self, samples: int, why: str) -> None:
+        if not self._lost:
+            log.warning("IQ is being lost (said once): %s", why)
+        self._lost += samples
+
+    def _begin(self, recording: Recording) -> None:
+        first = recording.tunings[0]
+        moment = datetime.fromisoformat(first.time) if first.time else datetime.now(UTC)
+        name = f"{PREFIX}{moment.strftime('%Y%m%dT%H%M%S.%fZ')}-{recording.start}"
+        recording.path = Path(self._keep.folder) / name
+        self._make_room()
+        self._describe(recording)
+        self._data(recording).touch()
+
+    def _add(self, recording: Recording, samples: np.ndarray) -> None:
+        if recording.broken:
+            self._lost += len(samples)
+            return
+        if self._keep.datatype == "ci16_le":
+            parts = np.nan_to_num(samples.view(np.float32)) * np.float32(32768)
+            out = np.clip(np.rint(parts), -32768, 32767).astype("<i2")
+        else:
+            out = samples.astype("<c8", copy=False)
+        try:
+            with self._data(recording).open("ab") as file:
+                file.write(out.tobytes())
+        except OSError:
+            os.truncate(self._data(recording), recording.written * DATATYPES[self._keep.datatype])
+            raise
+        recording.written += len(samples)
+        self._samples += len(samples)
+
+    def _end(self, recording: Recording) -> None:
+        if recording.written:
+            self._describe(recording)
+        else:  # nothing came of it
+            for path in (self._data(recording), self._meta(recording)):
+                path.unlink(missing_ok=True)
+
+    def _describe(self, recording: Recording) -> None:
+        runs, end = BandRuns(COLUMNS), recording.start + recording.written
+        for record in recording.records:
+            runs.add(record)
+        notes = []
+        for run in runs.runs():
+            run.start, run.end = max(run.start, recording.start), min(run.end, end)
+            if run.start < run.end:
+                notes.append(sigmf_annotation(run, generator(recording.records[0]), -recording.start))
+        captures = []
+        for tuned in recording.tunings:
+            entry = sigmf_capture(tuned.sample - recording.start, tuned.center_freq, tuned.time)
+            captures.append({**entry, "core:global_index": tuned.sample})
+        head = {
+            "core:datatype": self._keep.datatype,
+            "core:sample_rate": recording.samp_rate,
+            "core:hw": self._device,
+            "core:recorder": f"gr-ata {VERSION}",
+        }
+        write_sigmf(self._meta(recording), head, captures, sorted(notes, key=lambda n: n["core:sample_start"]))
+
+    def _make_room(self) -> None:
+        """Removes our oldest recordings until another of full length fits."""
+        ours = sorted(Path(self._keep.folder).glob(f"{PREFIX}*.sigmf-data"))
+        sizes = [path.stat().st_size for path in ours]
+        allowed = self._keep.max_bytes * (1 - 1 / SHARES)
+        while ours and sum(sizes) > allowed:
+            meta = ours[0].with_suffix(".sigmf-meta")
+            if meta.exists() and json.loads(meta.read_text())["global"].get("core:description") != DESCRIPTION:
+                raise AtaError(f"{ours[0]} has the name of a recording of ours and is none")
+            ours.pop(0).unlink()
+            sizes.pop(0)
+            meta.unlink(missing_ok=True)
+
+    @staticmethod
+    def _data(recording: Recording) -> Path:
+        return recording.path.with_name(recording.path.name + ".sigmf-data")
+
+    @staticmethod
+    def _meta(recording: Recording) -> Path:
+        return recording.path.with_name(recording.path.name + ".sigmf-meta")

@@ -1,0 +1,188 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A GNU Radio sink that remembers the last moments, and keeps those around a band that appears."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+from .iq_files import IqCounts, IqFiles, KeepIq, Recording, Tuned
+from .pmt_records import number, radio_time
+from .presence import Presence
+from .records import Record, utc
+from .stream import EARLIEST_UTC
+
+CHUNK = 65536
+ANALYSIS = 0.3  # s between a frame's end and its record, at most, for the whole of the frame to be remembered
+MOST_REMEMBERED = 1 << 26  # samples, 512 MB
+HOLD = 1.0  # s that a band may be away without counting as new
+
+
+class iq_recorder(gr.sync_block):
+    """Keeps IQ from before a new band's first frame until some time after it; a band that stays begins no other.
+
+    Input: complex64 samples, with `rx_freq` and `rx_time` tags where the radio sets them. `write` takes the records
+    of the same stream, from any thread.
+
+    Args:
+        keep: what, where, how much.
+        samp_rate, center_freq: Hz.
+        frame_seconds: duration of a frame, s.
+        first_sample: index of the first sample to come, in the records' count.
+        device: for the recordings' metadata.
+    """
+
+    def __init__(self, keep: KeepIq, samp_rate: float, center_freq: float, frame_seconds: float, first_sample: int,
+                 device: str) -> None:
+        gr.sync_block.__init__(self, name="ata.iq_recorder", in_sig=[np.complex64], out_sig=None)
+        self._keep, self._rate = keep, samp_rate
+        self._before, self._after = round(keep.before * samp_rate), round(keep.after * samp_rate)
+        # A frame may wait while another is analysed.
+        remembered = round((keep.before + 3 * frame_seconds + ANALYSIS) * samp_rate)
+        self._ring = np.zeros(min(max(remembered, 2 * CHUNK), MOST_REMEMBERED), np.complex64)
+        self._files = IqFiles(keep, device, self._ring.nbytes)
+        self._first = self._seen = first_sample
+        self._arrived = time.time()
+        self._tunings = deque([Tuned(first_sample, center_freq, None)])
+        self._records: deque[Record] = deque()
+        self._presence = Presence(HOLD)
+        self._open: Recording | None = None
+        self._ending: list[tuple[int, Recording]] = []
+        self._until = self._kept = first_sample
+        self._lock = threading.Lock()
+        self.set_history(CHUNK)
+
+    @property
+    def counts(self) -> IqCounts:
+        return self._files.counts
+
+    def write(self, record: Record) -> None:
+        """A record of this stream: it is annotated in what is kept, and may be the reason to keep."""
+        with self._lock:
+            self._records.append(record)
+            appeared, _ = self._presence.add(record)
+            if appeared:
+                self._until = record.sample_start + record.sample_count + self._after
+                start = max(record.sample_start - self._before, self._kept)
+                if self._open is None and start < self._until:
+                    self._begin(start)
+                self._keep_on()
+            self._finish_those_before(record.sample_start)
+
+    def finish(self) -> None:
+        """Ends the recording in hand and waits until all is written; for after the flowgraph has stopped."""
+        with self._lock:
+            self._end()
+            self._finish_those_before(None)
+        self._files.close()
+
+    def work(self, input_items: list[np.ndarray], output_items: list[np.ndarray]) -> int:
+        samples = input_items[0][self.history() - 1 :]
+        with self._lock:
+            self._note_tunings(len(samples))
+            self._remember(samples)
+            self._keep_on()
+            self._forget()
+        return len(samples)
+
+    def _remember(self, samples: np.ndarray) -> None:
+        size = len(self._ring)
+        newest = samples[-size:]
+        at = (self._seen + len(samples) - len(newest)) % size
+        before_end = min(len(newest), size - at)
+        self._ring[at : at + before_end] = newest[:before_end]
+        self._ring[: len(newest) - before_end] = newest[before_end:]
+        self._seen += len(samples)
+        self._arrived = time.time()
+
+    def _recall(self, start: int, end: int) -> np.ndarray:
+        """A copy of the samples [start, end), which the ring holds."""
+        size = len(self._ring)
+        at, count = start % size, end - start
+        before_end = min(count, size - at)
+        return np.concatenate([self._ring[at : at + before_end], self._ring[: count - before_end]])
+
+    @property
+    def _oldest(self) -> int:
+        return max(self._first, self._seen - len(self._ring))
+
+    def _begin(self, start: int) -> None:
+        start = max(start, self._oldest)
+        self._open = Recording(start, self._rate, self._tunings_of(start, start + 1))
+        self._kept = start
+        self._files.begin(self._open)
+
+    def _keep_on(self) -> None:
+        """Hands over what is there of what is wanted; ends the recording when it has all, or as much as one may."""
+        while self._open is not None and self._kept < (end := min(self._until, self._seen)):
+            if self._kept < self._oldest:  # a chunk longer than the ring
+                self._end()
+                return
+            end = min(end, self._open.start + self._files.most_samples)
+            whole = self._files.add(self._open, self._recall(self._kept, end))
+            self._kept = end
+            full = end - self._open.start >= self._files.most_samples
+            if full or not whole:
+                self._end()
+            if full and self._kept < self._until:
+                self._begin(self._kept)
+        if self._open is not None and self._kept >= self._until:
+            self._end()
+
+    def _end(self) -> None:
+        if self._open is not None:
+            self._ending.append((self._kept, self._open))
+            self._open = None
+
+    def _finish_those_before(self, sample: int | None) -> None:
+        """A recording waits for the records of its last samples, which come after them."""
+        for end, recording in list(self._ending):
+            if sample is None or sample >= end:
+                self._ending.remove((end, recording))
+                recording.tunings = self._tunings_of(recording.start, end)
+                recording.records = [
+                    r for r in self._records if r.sample_start < end and r.sample_start + r.sample_count > recording.start
+                ]
+                self._files.end(recording)
+
+    def _forget(self) -> None:
+        """Records and tunings of samples that nothing can need any more."""
+        oldest = min([self._oldest, *(r.start for _, r in self._ending), *([self._open.start] if self._open else [])])
+        while self._records and self._records[0].sample_start + self._records[0].sample_count < oldest:
+            self._records.popleft()
+        while len(self._tunings) > 1 and self._tunings[1].sample <= oldest:
+            self._tunings.popleft()
+
+    def _note_tunings(self, count: int) -> None:
+        read = self.nitems_read(0)
+        for tag in self.get_tags_in_window(0, 0, count):
+            name = pmt.symbol_to_string(tag.key) if pmt.is_symbol(tag.key) else ""
+            sample, last = self._seen + tag.offset - read, self._tunings[-1]
+            freq, moment = last.center_freq, last.time if last.sample == sample else None
+            if name == "rx_freq" and (value := number(tag.value)) is not None:
+                freq = value
+            elif name == "rx_time" and (when := radio_time(tag.value)) is not None:
+                moment = utc(*when) if when[0] >= EARLIEST_UTC else None
+            else:
+                continue
+            if last.sample == sample:
+                self._tunings.pop()
+            elif freq == last.center_freq and moment is None:
+                continue
+            self._tunings.append(Tuned(sample, freq, moment))
+
+    def _tunings_of(self, start: int, end: int) -> list[Tuned]:
+        """Those in [start, end); the first stands at start, dated by this computer's clock if by no other."""
+        known = [t for t in self._tunings if t.sample < end]
+        before = [t for t in known if t.sample <= start]
+        first = before[-1] if before else known[0]
+        began = self._arrived - (self._seen - start) / self._rate
+        dated = first.time if first.sample == start else None
+        tuned = Tuned(start, first.center_freq, dated or utc(int(began), began % 1))
+        return [tuned, *(t for t in known if t.sample > start)]

@@ -1,0 +1,159 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Work that may hang or crash, in a process of its own that can always be ended.
+
+A radio's driver can wait for ever with Python's lock held, spin, refuse to let its flowgraph stop, or take its process
+with it; nothing inside that process helps then. The process sends what it finds as it finds it, so that whatever
+happens to it, what it sent is not lost.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+
+from .errors import AtaError
+
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+LAST_WORDS = 4096  # bytes kept of what drivers print
+GONE = (EOFError, OSError, pickle.UnpicklingError)  # what a connection raises whose other end was killed
+_context = multiprocessing.get_context("spawn")  # a fork of a process with threads, GNU Radio's among them, is unsafe
+log = logging.getLogger("ata")
+
+
+class Ended(Exception):
+    """The process is gone and everything that it sent is received; the text says how it ended, empty if as asked."""
+
+
+class Channel:
+    """The end inside the process: threads send what they like, and look whether it is time to stop."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+
+    def send(self, message: object) -> None:
+        """Hands a picklable object to the other end; waits while that is busy, and ends the process if it is gone."""
+        with self._sending:
+            try:
+                self._connection.send(message)
+            except OSError:
+                os._exit(1)
+
+    def stop_asked(self, timeout: float) -> bool:
+        """Waits up to `timeout` seconds for the other end to say stop, or to go."""
+        return self._connection.poll(timeout)
+
+
+class Isolated:
+    """`run(channel, *args)` in a process of its own; run and args are pickled.
+
+    SIGINT and SIGTERM do not reach the process: whoever started it ends it. It goes with its starter, however that ends.
+    """
+
+    def __init__(self, run: Callable[..., None], *args: object) -> None:
+        self._connection, theirs = _context.Pipe()
+        printed, prints = _context.Pipe(duplex=False)
+        self._process = _context.Process(
+            target=_begin, args=(theirs, prints, os.getpid(), run, args), name="ata-radio", daemon=True
+        )
+        with _signals_held():
+            self._process.start()
+        theirs.close()
+        prints.close()
+        self._words = b""
+        threading.Thread(target=self._listen, args=(printed,), name="ata-words", daemon=True).start()
+
+    def receive(self, timeout: float) -> object | None:
+        """-> the next message, or None if none comes within `timeout` seconds.
+
+        Raises AtaError with the sentence that the process ended with, RuntimeError with the traceback of a fault in
+        it, and Ended for any other end.
+        """
+        try:
+            while self._connection.poll(timeout):
+                message = self._connection.recv()
+                if isinstance(message, logging.LogRecord):
+                    logging.getLogger(message.name).handle(message)
+                elif isinstance(message, Exception):
+                    raise message
+                else:
+                    return message
+        except GONE:
+            self._process.join()
+            raise Ended(self._how()) from None
+        return None
+
+    def ask_to_stop(self) -> None:
+        """Lets the process end by itself; what it still sends is there to receive, until Ended."""
+        with suppress(OSError):
+            self._connection.send("stop")
+
+    def kill(self) -> None:
+        """Ends the process at once if it has not ended by itself; what it had sent can still be received."""
+        self._process.kill()
+        self._process.join()
+
+    def _listen(self, printed: Connection) -> None:
+        with printed:
+            while got := os.read(printed.fileno(), LAST_WORDS):
+                self._words = (self._words + got)[-LAST_WORDS:]
+
+    def _how(self) -> str:
+        code = self._process.exitcode
+        if code == 0:
+            return ""
+        lines = self._words.decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        how = f"crashed ({signal.Signals(-code).name})" if code and code < 0 else f"ended with code {code}"
+        return f"{how}: {last}" if last else how
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """What starts meanwhile never gets Ctrl-C or SIGTERM: a blocked signal stays so in a new process."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Forward(logging.Handler):
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.msg, record.args, record.exc_info = record.getMessage(), (), None
+        self._channel.send(record)
+
+
+def _begin(connection: Connection, prints: Connection, starter: int, run: Callable[..., None], args: tuple) -> None:
+    """The process, from its first line to its last. Drivers print to both outputs, which belong to the command's user."""
+    os.dup2(prints.fileno(), 1)
+    os.dup2(prints.fileno(), 2)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != starter:
+        os._exit(1)
+    channel = Channel(connection)
+    logging.basicConfig(level=logging.INFO, handlers=[_Forward(channel)], force=True)
+    try:
+        run(channel, *args)
+    except AtaError as failure:
+        channel.send(failure)
+    except BaseException:
+        channel.send(RuntimeError(f"the radio's process failed\n{traceback.format_exc()}"))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # the threads of a driver that hangs would keep an ordinary exit waiting

@@ -1,0 +1,266 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A radio watched for as long as one likes: what `ata-sense live` does, without its screen.
+
+The radio and the flowgraph run in a process of their own (`isolated.py`, `live_flowgraph.py`), which sends each record
+as it is found. This side hands the records to the sinks, counts, and notices when the radio is gone: its process ends,
+or goes silent, or no more samples come. Then it ends the process, and opens the radio again if that is wanted.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .errors import AtaError
+from .iq_files import IqCounts, KeepIq
+from .isolated import Ended, Isolated
+from .records import Record
+from .sinks import Sink
+
+OPENING_LIMIT = 30.0  # s; a USRP loads its firmware first
+STALL_LIMIT = 5.0  # s without a new sample
+GRACE = 10.0  # s that a process has to finish what it found
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s before the radio is tried again
+POLL = 0.2  # s
+log = logging.getLogger("ata")
+
+
+class Screen(Protocol):
+    """What a person sees while it runs."""
+
+    def started(self, streaming: Streaming) -> None: ...
+
+    def show(self, record: Record) -> None: ...
+
+    def tick(self, totals: Totals) -> None: ...
+
+
+@dataclass(frozen=True)
+class LiveSettings:
+    """What the flowgraph is made of; the names are those of `open_radio` and of the segmenter. Hz, ms."""
+
+    device: str
+    samp_rate: float
+    center_freq: float
+    gain: float | dict[str, float] | None = None
+    model: str = ""
+    engine: str = "auto"
+    frame_ms: float = 0.0
+    keep: KeepIq | None = None
+
+
+@dataclass(frozen=True)
+class Base:
+    """Where the counts of a stream go on after the radio was away."""
+
+    samples: int = 0
+    frames: int = 0
+    dropped: int = 0
+
+
+# What the radio's process sends, beside records
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The engine runs; the radio comes next."""
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """The radio is open, and what it really gives."""
+
+    device: str
+    samp_rate: float
+    center_freq: float
+    model: str
+    engine: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Samples and frames since the very first start, at a time of `time.monotonic()`, and what is kept of the IQ."""
+
+    samples: int
+    frames: int
+    at: float
+    iq: IqCounts
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The radio is missing, refuses, or has gone, in one sentence."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The device was a file, and it is played."""
+
+
+@dataclass
+class Totals:
+    """Counts since the very first start. Every frame has a record or is dropped; labels: bands by label."""
+
+    samples: int = 0
+    frames: int = 0
+    records: int = 0
+    reconnects: int = 0
+    labels: Counter = field(default_factory=Counter)
+    iq: IqCounts = field(default_factory=IqCounts)
+
+    @property
+    def dropped(self) -> int:
+        return self.frames - self.records
+
+    def add(self, record: Record) -> None:
+        self.records += 1
+        self.frames = max(self.frames, record.frame + 1)
+        self.samples = max(self.samples, record.sample_start + record.sample_count)
+        self.labels.update(band.label for band in record.bands)
+
+
+class _DeviceLost(Exception):
+    """Its text is the sentence."""
+
+
+class Live:
+    """Watches one radio.
+
+    Args:
+        settings: of the flowgraph.
+        sinks: get every record; whoever made them closes them.
+        screen: told what goes on.
+        reconnect: open the radio again whenever it is missing or gone, after pauses that grow to a minute.
+        frames: end after so many records. seconds: end after so long, s.
+        opening_limit, stall_limit: s that opening the radio may take, and that may pass without a new sample.
+    """
+
+    def __init__(self, settings: LiveSettings, sinks: Sequence[Sink], screen: Screen, *, reconnect: bool = False,
+                 frames: int | None = None, seconds: float | None = None, opening_limit: float = OPENING_LIMIT,
+                 stall_limit: float = STALL_LIMIT) -> None:
+        self._settings, self._sinks, self._screen = settings, sinks, screen
+        self._reconnect = reconnect
+        self._most_frames = math.inf if frames is None else frames
+        self._seconds = math.inf if seconds is None else seconds
+        self._opening_limit, self._stall_limit = opening_limit, stall_limit
+        self._deadline = math.inf
+        self._stopping = self._finished = False
+        self._pause = FIRST_PAUSE
+        self._away: float | None = None
+        self.totals = Totals()
+
+    def stop(self) -> None:
+        """Ends `run` soon; for signal handlers."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Returns when it was stopped or has seen enough.
+
+        Raises AtaError for what cannot work and for a sink that fails, and for a lost radio unless it reconnects.
+        """
+        self._deadline = time.monotonic() + self._seconds
+        while not self._over():
+            try:
+                self._watch()
+            except _DeviceLost as loss:
+                if not self._reconnect:
+                    raise AtaError(str(loss)) from None
+                self._wait(str(loss))
+
+    def _over(self) -> bool:
+        enough = self.totals.records >= self._most_frames or time.monotonic() >= self._deadline
+        return self._stopping or self._finished or enough
+
+    def _wait(self, why: str) -> None:
+        log.warning("%s; trying again in %g s", why, self._pause)
+        self._away = self._away or time.monotonic()
+        until = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        while not self._over() and time.monotonic() < until:
+            time.sleep(min(POLL, max(0.0, until - time.monotonic())))
+            self._screen.tick(self.totals)
+
+    def _watch(self) -> None:
+        """The radio from its opening to its end."""
+        from .live_flowgraph import run_flowgraph
+
+        t = self.totals
+        process = Isolated(run_flowgraph, self._settings, Base(t.samples, t.frames, t.dropped))
+        try:
+            lost = self._follow(process)
+        finally:
+            self._end(process)
+        if lost is not None and not self._over():
+            raise _DeviceLost(lost)
+
+    def _follow(self, process: Isolated) -> str | None:
+        """Takes what comes -> how the radio was lost, or None when it is time to end."""
+        silence_limit = math.inf  # an engine may be built for minutes
+        heard = moved = time.monotonic()
+        while not self._over():
+            try:
+                message = process.receive(POLL)
+            except Ended as end:
+                return f"{self._settings.device} is gone: its driver's process {end or 'ended'}"
+            self._screen.tick(self.totals)
+            if message is None:
+                if time.monotonic() - heard > silence_limit:
+                    return f"{self._settings.device} does not answer: its driver says nothing for {silence_limit:g} s"
+                continue
+            heard = time.monotonic()
+            if isinstance(message, Opening):
+                silence_limit = self._opening_limit
+            elif isinstance(message, Lost):
+                return message.sentence
+            elif isinstance(message, Streaming):
+                silence_limit, moved = self._stall_limit, heard
+                self._screen.started(message)
+            elif isinstance(message, Progress) and message.samples > self.totals.samples:
+                moved = message.at
+                self._is_back()
+            elif isinstance(message, Progress) and message.at - moved > self._stall_limit:
+                return f"{self._settings.device} gives no more samples: unplugged, or its server is gone"
+            self._take(message)
+        return None
+
+    def _take(self, message: object) -> None:
+        if isinstance(message, Record):
+            if self.totals.records < self._most_frames:
+                self.totals.add(message)
+                for sink in self._sinks:
+                    sink.write(message)
+                self._screen.show(message)
+        elif isinstance(message, Progress):
+            self.totals.iq = message.iq
+            if self.totals.records < self._most_frames:
+                self.totals.samples = max(self.totals.samples, message.samples)
+                self.totals.frames = max(self.totals.frames, message.frames)
+        elif isinstance(message, Finished):
+            self._finished = True
+
+    def _is_back(self) -> None:
+        self._pause = FIRST_PAUSE
+        if self._away is not None:
+            self.totals.reconnects += 1
+            log.info("%s is back after %.0f s", self._settings.device, time.monotonic() - self._away)
+            self._away = None
+
+    def _end(self, process: Isolated) -> None:
+        """Lets the process finish what it found, and ends it in any case."""
+        try:
+            process.ask_to_stop()
+            until = time.monotonic() + GRACE
+            while (left := until - time.monotonic()) > 0:
+                self._take(process.receive(left))
+        except Ended:
+            pass
+        finally:
+            process.kill()

@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `ata-sense live`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from .engines.choose import ENGINES
+from .errors import AtaError
+from .iq_files import DATATYPES, KeepIq
+from .live import Live, LiveSettings
+from .live_screen import LiveScreen, LogLines
+from .radios import parse_gain
+from .recordings import open_recording
+from .rotation import Rotating
+from .sinks import JsonLines, SigmfAnnotations, Sink, ours
+
+SIGMF_MB = 8  # a SigMF file is held in memory until it is set aside
+
+
+def add_live(commands: argparse._SubParsersAction) -> None:
+    """Adds the command to the parser."""
+    live = commands.add_parser("live", help="watch a radio")
+    live.set_defaults(run=run_live)
+    live.add_argument("--source", required=True, metavar="DEVICE",
+                      help="gr-osmosdr string (rtl=0, hackrf=0, rtl_tcp=HOST:PORT), uhd:ARGS, soapy:ARGS, or "
+                      "loop:RECORDING")  # fmt: skip
+    live.add_argument("--freq", type=float, help="centre frequency, Hz")
+    live.add_argument("--rate", type=float, help="samples/s")
+    live.add_argument("--gain", default="auto", help="dB, auto, or stages: LNA=32,VGA=20 (default: %(default)s)")
+    live.add_argument("--jsonl", help="write the records as JSON lines ('-': to standard output)")
+    live.add_argument("--sigmf", help="write the bands as SigMF annotations (.sigmf-meta)")
+    live.add_argument("--rotate-mb", type=float, default=100, help="set a file aside at this size (default: %(default)g)")
+    live.add_argument("--rotate-minutes", type=float, default=1440, help="... and at this age (default: %(default)g)")
+    live.add_argument("--keep-iq", metavar="FOLDER", help="keep the IQ around bands that appear, as SigMF recordings")
+    live.add_argument("--keep-iq-mb", type=float, default=1000,
+                      help="what the folder may hold; the oldest go first (default: %(default)g)")  # fmt: skip
+    live.add_argument("--iq-format", choices=sorted(DATATYPES), default="ci16_le", help="default: %(default)s")
+    live.add_argument("--pre-roll-ms", type=float, default=100, help="IQ from before a band (default: %(default)g)")
+    live.add_argument("--post-roll-ms", type=float, default=400, help="IQ from after its first frame (%(default)g)")
+    live.add_argument("--reconnect", action="store_true", help="wait for a radio that is missing or gone, and go on")
+    live.add_argument("--frames", type=int, help="end after so many frames")
+    live.add_argument("--seconds", type=float, help="end after so many seconds")
+    live.add_argument("--model", help="model file (default: the shipped one)")
+    live.add_argument("--engine", default="auto", help=f"auto, {', '.join(ENGINES)}")
+    live.add_argument("--frame-ms", type=float, help="frame duration (default: the model's)")
+
+
+def run_live(args: argparse.Namespace) -> int:
+    """Watches until there is enough, or Ctrl-C or SIGTERM; then sums up. The exit code is 0 in all these cases."""
+    settings = _settings(args)
+    piped = args.jsonl == "-"
+    screen = LiveScreen(sys.stderr if piped else sys.stdout)
+    logging.getLogger().handlers = [LogLines(screen, sys.stderr)]
+    with ExitStack() as closing:
+        sinks = []
+        for sink in _sinks(args):
+            sinks.append(sink)
+            closing.callback(sink.close)
+        live = Live(settings, sinks, screen, reconnect=args.reconnect, frames=args.frames, seconds=args.seconds)
+        with _ended_by_signals(live):
+            try:
+                live.run()
+            finally:
+                screen.sum_up(live.totals)  # what was found before a failure was found all the same
+    return 0
+
+
+def _sinks(args: argparse.Namespace) -> Iterator[Sink]:
+    """Where the records go: one sink for each output that was asked for."""
+    if args.jsonl == "-":
+        yield _Pipe()
+    elif args.jsonl:
+        yield Rotating(args.jsonl, JsonLines, 1e6 * args.rotate_mb, 60 * args.rotate_minutes)
+    if args.sigmf:
+        if not ours(Path(args.sigmf)):
+            raise AtaError(f"{args.sigmf} is there already, and gr-ata did not write it; name another file")
+        yield Rotating(args.sigmf, SigmfAnnotations, 1e6 * min(args.rotate_mb, SIGMF_MB), 60 * args.rotate_minutes)
+
+
+class _Pipe(JsonLines):
+    """Standard output, which is not ours to close."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stdout)
+
+    def close(self) -> None:
+        self.flush()
+
+
+def _settings(args: argparse.Namespace) -> LiveSettings:
+    for name in ("rotate_mb", "rotate_minutes", "keep_iq_mb", "frames", "seconds"):
+        value = getattr(args, name)
+        if value is not None and not value > 0:
+            raise AtaError(f"--{name.replace('_', '-')} is {value:g}; it has to be more than nothing")
+    rate, freq = args.rate, args.freq
+    if args.source.startswith("loop:"):
+        recording = open_recording(args.source.removeprefix("loop:"))
+        rate, freq = rate or recording.samp_rate, freq if freq is not None else recording.center_freq
+    for value, option, example in ((rate, "rate", "2.4e6"), (freq, "freq", "806e6")):
+        if value is None:
+            raise AtaError(f"{args.source} needs --{option}, in Hz, such as --{option} {example}")
+    keep = None
+    if args.keep_iq:
+        keep = KeepIq(args.keep_iq, 1e6 * args.keep_iq_mb, args.iq_format, 1e-3 * args.pre_roll_ms,
+                      1e-3 * args.post_roll_ms)  # fmt: skip
+        keep.check()
+    return LiveSettings(args.source, rate, freq, parse_gain(args.gain), args.model or "", args.engine,
+                        args.frame_ms or 0.0, keep)  # fmt: skip
+
+
+@contextmanager
+def _ended_by_signals(live: Live) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end it in an orderly way; a second one at once."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def end(number: int, _: object) -> None:
+        live.stop()
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    before = {number: signal.signal(number, end) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
