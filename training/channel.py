@@ -11,6 +11,7 @@ from functools import cached_property
 import torch
 
 from training.errors import DataError
+from training.waveforms.waveform import squared
 
 # TR 38.901 tables 7.7.2-1 to 7.7.2-5: (delay in delay spreads, power in dB); D and E begin with a line-of-sight tap.
 # fmt: off
@@ -66,13 +67,16 @@ class Channel:
 
     def taps(self, times: torch.Tensor) -> torch.Tensor:
         """Times [T], s -> the taps' gains, complex64 [T, P]."""
-        turn = 2 * math.pi * times.double()[:, None, None] * self.doppler.to(times.device)
-        return (self.gain.to(times.device) * _turned(turn)).sum(-1).to(torch.complex64)
+        turns = times.double()[:, None, None] * self.doppler.to(times.device)
+        return (self.gain.to(times.device, torch.complex64) * _turned(turns)).sum(-1)
 
     def response(self, times: torch.Tensor, freqs: torch.Tensor) -> torch.Tensor:
         """Times [T], s, and baseband frequencies [K], Hz, on one device -> complex64 [T, K]."""
-        turn = -2 * math.pi * self.delay.to(freqs.device)[:, None] * freqs.double()
-        return self.taps(times) @ _turned(turn).to(torch.complex64)
+        return self.taps(times) @ _turned(-self.delay.to(freqs.device)[:, None] * freqs.double())
+
+    def power(self, times: torch.Tensor, freqs: torch.Tensor) -> torch.Tensor:
+        """|`response`|^2, float32 [T, K]."""
+        return squared(self.response(times, freqs))
 
     def apply(self, iq: torch.Tensor, rate: float, start: float = 0.0) -> torch.Tensor:
         """complex64 [N] at `rate`, whose first sample is at `start` s -> the same through the channel, silence before.
@@ -120,8 +124,9 @@ class Channel:
         return torch.fft.ifftshift(torch.complex(fine[:, 0], fine[:, 1]), dim=1)
 
 
-def _turned(phase: torch.Tensor) -> torch.Tensor:
-    """exp(j phase), complex128; torch.polar takes three times as long."""
+def _turned(turns: torch.Tensor) -> torch.Tensor:
+    """exp(j 2 pi turns) of float64 as complex64; torch.polar in double precision takes six times as long."""
+    phase = (turns - turns.round()).float() * (2 * math.pi)
     return torch.complex(torch.cos(phase), torch.sin(phase))
 
 

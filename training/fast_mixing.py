@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
+import numpy as np
 import torch
 
 from training.spectrogram import frame_geometry
@@ -31,7 +33,7 @@ class Frame:
         edges = (bounds * self.hop + (columns - self.hop) / 2) / samp_rate
         self.row_edges = edges.double()
 
-    def segment_row(self, k: torch.Tensor) -> torch.Tensor:
+    def segment_row(self, k):
         return k * self.rows // self.segments
 
 
@@ -41,47 +43,50 @@ def time_weights(grid: Grid, frame: Frame) -> tuple[torch.Tensor, torch.Tensor, 
     -> float32 [T, symbols] (sparse where that pays; a row's weights sum to 1 where the grid sends without pause), the
     sum of their squares over the square of their sum, float32 [T], and the same for products with the next row's.
     """
+    # numpy: so many steps over so few numbers would mostly wait for torch's dispatcher
     length, hop = frame.columns / frame.samp_rate, frame.hop / frame.samp_rate
-    starts = grid.start.double()
-    edges = torch.stack([starts, starts + grid.cp.double() + 1 / grid.scs])
+    starts = grid.start.double().numpy()
+    edges = np.stack([starts, starts + grid.cp.double().numpy() + 1 / grid.scs])
     # the few symbols that a row sees anything of: from the first that ends in it to the last that begins in it
-    first, looks = frame.first_segment, frame.looks
-    low = torch.searchsorted(edges[1], first * hop, right=True)
-    count = torch.searchsorted(starts, (first + looks - 1) * hop + length) - low
+    first, looks = frame.first_segment.numpy(), frame.looks.numpy()
+    low = np.searchsorted(edges[1], first * hop, side="right")
+    count = np.searchsorted(starts, (first + looks - 1) * hop + length) - low
     width = max(int(count.max()), 1)
-    near = torch.arange(width)
-    symbol = (low[:, None] + near).clamp(max=len(starts) - 1)
+    near = np.arange(width)
+    symbol = (low[:, None] + near).clip(max=len(starts) - 1)
     # seen: share of the row's looks before each symbol's start and end; segments wholly before an edge, then those
     # that it cuts
-    whole = torch.floor((edges - length) / hop).long() + 1
-    seen = (whole[:, symbol] - first[:, None]).clamp(min=0).minimum(looks[:, None]) / looks[:, None].double()
-    segment = whole[..., None] + torch.arange(-(-frame.columns // frame.hop) + 1)
-    part = hann_energy(((edges[..., None] - segment * hop) / length).clamp(0, 1))
-    row = frame.segment_row(segment.clamp(0, frame.segments - 1))
-    place = torch.arange(len(starts))[:, None] - low[row]
+    whole = np.floor((edges - length) / hop).astype(np.int64) + 1
+    seen = (whole[:, symbol] - first[:, None]).clip(0, looks[:, None]) / looks[:, None]
+    segment = whole[..., None] + np.arange(-(-frame.columns // frame.hop) + 1)
+    part = hann_energy(((edges[..., None] - segment * hop) / length).clip(0, 1))
+    row = frame.segment_row(segment.clip(0, frame.segments - 1))
+    place = np.arange(len(starts))[:, None] - low[row]
     inside = (segment >= 0) & (segment < frame.segments) & (part > 0) & (place >= 0) & (place < width)
-    cell = (torch.arange(2)[:, None, None] * frame.rows + row) * width + place
-    seen.view(-1).index_add_(0, cell[inside], (part / looks[row])[inside])
-    weights = (seen[1] - seen[0]).float() * (near < count[:, None])
-    weights = torch.where(weights < 1e-7, 0.0, weights)
-    total = weights.sum(1).clamp(min=1e-6)
-    spread = weights.square().sum(1) / total.square()
-    along = torch.zeros(frame.rows)
-    later = near - torch.diff(low)[:, None]  # the same symbols among the next row's
-    both = weights[:-1] * weights[1:].gather(1, later.clamp(min=0)) * (later >= 0)
+    cell = (np.arange(2)[:, None, None] * frame.rows + row) * width + place
+    seen += np.bincount(cell[inside], (part / looks[row])[inside], seen.size).reshape(seen.shape)
+    weights = (seen[1] - seen[0]).astype(np.float32) * (near < count[:, None])
+    weights[weights < 1e-7] = 0
+    total = weights.sum(1).clip(1e-6)
+    spread = np.square(weights).sum(1) / np.square(total)
+    along = np.zeros(frame.rows, np.float32)
+    later = near - np.diff(low)[:, None]  # the same symbols among the next row's
+    both = weights[:-1] * np.take_along_axis(weights[1:], later.clip(0), 1) * (later >= 0)
     along[:-1] = both.sum(1) / (total[:-1] * total[1:])
     used = weights > 0
-    index = torch.stack([torch.arange(frame.rows)[:, None].expand_as(symbol)[used], symbol[used]])
-    shape = (frame.rows, len(starts))
+    index = torch.from_numpy(np.stack([np.nonzero(used)[0], symbol[used]]))
+    values, shape = torch.from_numpy(weights[used]), (frame.rows, len(starts))
     if len(starts) > frame.rows // 2:
-        return torch.sparse_coo_tensor(index, weights[used], shape, is_coalesced=True, check_invariants=False), spread, along
-    return torch.zeros(shape).index_put_(tuple(index), weights[used]), spread, along
+        mix = torch.sparse_coo_tensor(index, values, shape, is_coalesced=True, check_invariants=False)
+    else:
+        mix = torch.zeros(shape).index_put_(tuple(index), values)
+    return mix, torch.from_numpy(spread), torch.from_numpy(along)
 
 
-def hann_energy(x: torch.Tensor) -> torch.Tensor:
+def hann_energy(x: np.ndarray) -> np.ndarray:
     """Share of a Hann window's energy before the point x in [0, 1]."""
-    turn = 2 * torch.pi * x
-    return x - (4 * torch.sin(turn) - 0.5 * torch.sin(2 * turn)) / (6 * torch.pi)
+    turn = 2 * np.pi * x
+    return x - (4 * np.sin(turn) - 0.5 * np.sin(2 * turn)) / (6 * np.pi)
 
 
 class Lobe:
@@ -91,38 +96,34 @@ class Lobe:
         self.frame = frame
         self.key = frame.columns, round(symbol * frame.samp_rate, 3)
 
-    def near(self, freqs: torch.Tensor, gain: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """-> (columns on and beside the subcarriers, density in them float32 [K, those]); gain: float32 [K], each
-        subcarrier's power for a resource element of power 1. What passes one end of the band comes in at the other."""
-        columns = self.frame.columns
-        low = int(torch.floor(freqs[0] / self.frame.column_hz)) - NEAR + columns // 2
-        high = int(torch.ceil(freqs[-1] / self.frame.column_hz)) + NEAR + columns // 2
-        count = min(high + 1 - low, columns)
-        steps = torch.round((freqs / self.frame.column_hz + columns // 2) * LOBE_STEPS).long()
-        begin = low + (-steps).div(LOBE_STEPS, rounding_mode="floor")
-        begin = (-steps) % LOBE_STEPS * (2 * columns) + begin % columns
-        lobes = _lobe_phases(*self.key).unfold(0, count, 1).index_select(0, begin)
-        return torch.arange(low, low + count) % columns, lobes.mul_((gain / self.frame.samp_rate)[:, None])
+    def near(self, freqs: np.ndarray, gain: np.ndarray) -> tuple[int, torch.Tensor]:
+        """Subcarriers at freqs [K], Hz -> (first of the columns on and beside them, density in those float32 [K, ...]).
 
-    def far(self, power: torch.Tensor, freqs: torch.Tensor, near: torch.Tensor) -> torch.Tensor:
-        """What reaches the other columns, from subcarriers taken together in 32 parts; float32 [..., F]. A distant tail
-        ends at the band's edge."""
+        gain: [K], a subcarrier's power for a resource element of power 1. What passes one end of the band comes in at
+        the other, so the columns count modulo F from the first, which may be below 0."""
         columns = self.frame.columns
-        out = torch.zeros(power.shape[0], columns)
-        if len(near) == columns:
-            return out
-        rest = torch.ones(columns, dtype=torch.bool)
-        rest[near] = False
-        size = -(-power.shape[1] // min(32, power.shape[1]))
-        pad = -power.shape[1] % size
-        grouped = torch.nn.functional.pad(power, (0, pad)).reshape(power.shape[0], -1, size).sum(-1)
-        middle = torch.nn.functional.pad(freqs, (0, pad), value=float(freqs[-1])).reshape(-1, size).mean(1)
-        steps = torch.round((middle / self.frame.column_hz + columns // 2) * LOBE_STEPS).int()
-        table, others = lobe_table(*self.key), rest.nonzero()[:, 0]
-        away = (others.int() * LOBE_STEPS - steps[:, None]).abs_().clamp_(max=len(table) // 2)  # a lobe is even
-        lobes = table.index_select(0, away.view(-1)).view(away.shape) / float(self.frame.samp_rate)
-        out[:, others] = grouped @ lobes
-        return out
+        position = freqs / self.frame.column_hz + columns // 2
+        low, high = math.floor(position[0]) - NEAR, math.ceil(position[-1]) + NEAR
+        count = min(high + 1 - low, columns)
+        turns, phase = np.divmod(-np.rint(position * LOBE_STEPS).astype(np.int64), LOBE_STEPS)
+        begin = torch.from_numpy(phase * (2 * columns) + (low + turns) % columns)
+        lobes = _lobe_phases(*self.key).unfold(0, count, 1).index_select(0, begin)
+        return low, lobes.mul_(torch.from_numpy((gain / self.frame.samp_rate).astype(np.float32))[:, None])
+
+    def far(self, freqs: np.ndarray, gain: np.ndarray, others: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """What reaches the columns `others` from subcarriers taken together in up to 32 parts: float32 [K, parts], and
+        their density [parts, others]. A distant tail ends at the band's edge."""
+        count = len(freqs)
+        size = -(-count // min(32, count))
+        part = np.arange(count) // size
+        join = np.zeros((count, part[-1] + 1), np.float32)
+        join[np.arange(count), part] = gain
+        members = np.minimum(np.arange(size * (part[-1] + 1)), count - 1).reshape(-1, size)
+        position = freqs[members].mean(1) / self.frame.column_hz + self.frame.columns // 2
+        away = np.abs(others * LOBE_STEPS - np.rint(position * LOBE_STEPS).astype(np.int64)[:, None])  # a lobe is even
+        table = lobe_table(*self.key).numpy()
+        tails = table[np.minimum(away, len(table) // 2)]
+        return torch.from_numpy(join), torch.from_numpy(tails / np.float32(self.frame.samp_rate))
 
 
 @lru_cache(maxsize=256)
@@ -143,9 +144,9 @@ def lobe_table(columns: int, symbol_samples: float) -> torch.Tensor:
     own = torch.fft.irfft(torch.fft.rfft(window, 2 * columns).abs().square(), 2 * columns)
     lag = torch.minimum(torch.arange(2 * columns), 2 * columns - torch.arange(2 * columns))
     own = own * (1 - lag / symbol_samples).clamp(min=0)
-    size = columns * LOBE_STEPS
-    padded = torch.zeros(size, dtype=torch.float64)
+    padded = torch.zeros(columns * LOBE_STEPS, dtype=torch.float64)
     padded[:columns] = own[:columns]
     padded[-columns + 1 :] = own[columns + 1 :]
-    table = torch.fft.fft(padded).real.clamp(min=0)
+    half = torch.fft.rfft(padded).real.clamp(min=0)
+    table = torch.cat([half, half[1:-1].flip(0)])
     return (table / table.mean()).float()

@@ -15,6 +15,7 @@ from functools import lru_cache
 import torch
 
 from training.fast_mixing import Frame
+from training.waveforms.waveform import squared
 
 FEW_LOOKS = 4.0  # up to so many looks a pixel the speckle is that of real noise, drawn and transformed
 NEXT_COLUMN = 4 / 9  # correlation in power of a Hann window's neighbouring columns
@@ -59,7 +60,7 @@ def _noise_looks(frame: Frame, generator: torch.Generator) -> torch.Tensor:
     count = (frame.segments - 1) * frame.hop + frame.columns
     noise = torch.view_as_complex(torch.randn(count, 2, generator=generator))
     looks = noise.unfold(0, frame.columns, frame.hop) * frame.window.float()
-    power = torch.view_as_real(torch.fft.fft(looks)).square().sum(-1)
+    power = squared(torch.fft.fft(looks))
     row = frame.segment_row(torch.arange(frame.segments))
     pixels = torch.zeros(frame.rows, frame.columns).index_add_(0, row, power)
     return pixels / (2 * float(frame.window.square().sum()) * frame.looks[:, None])

@@ -10,8 +10,10 @@ length (`Lobe`). Channel and receiver act on power; `fast_speckle` then adds wha
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 
 from training.fast_mixing import LOBE_STEPS, Frame, Lobe, hann_energy, lobe_table, time_weights
@@ -44,12 +46,9 @@ def expected_density(scene: Scene, frame: Frame) -> tuple[torch.Tensor, torch.Te
     steady = torch.zeros(3, frame.rows, frame.columns)
     for emitter in scene.emitters:
         if isinstance(emitter.waveform, OfdmWaveform):
-            power, calm = grid_density(emitter, frame, receiver)
+            add_grids(total, steady, emitter, frame, receiver)
         else:
             total += smooth_density(emitter, frame, response)
-            continue
-        total += power
-        steady += calm
     if receiver:
         lines = receiver.line_density(frame.freqs / frame.samp_rate).float()
         flicker = receiver.flicker_density(frame.freqs / frame.samp_rate, frame.samp_rate)
@@ -63,83 +62,93 @@ def expected_density(scene: Scene, frame: Frame) -> tuple[torch.Tensor, torch.Te
 
 # --- emitters made of resource grids -------------------------------------------------------------------------------
 
-def grid_density(emitter: Emitter, frame: Frame, receiver: object | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Density of one emitter's grids [T, F] and its calm squares, as `expected_density`."""
-    total = torch.zeros(frame.rows, frame.columns)
-    calm = torch.zeros(3, frame.rows, frame.columns)
-    gain = emitter.gain(frame.duration)
+def add_grids(total: torch.Tensor, steady: torch.Tensor, emitter: Emitter, frame: Frame, receiver: object | None) -> None:
+    """Adds one emitter's grids to `expected_density`'s two results, in place."""
+    level = emitter.gain(frame.duration)
     fading = _Fading(emitter, frame)
+    own = _nearest(frame, emitter)
+    passed = emitter.filter_gain(own).square() * (own.abs() < emitter.waveform.native_rate / 2)
     for grid in emitter.waveform.grids:
-        power = grid.power
-        used = power.sum(0).nonzero()
+        used = grid.power.sum(0).nonzero()
         if not len(used):
             continue
-        first, last = int(used[0]), int(used[-1]) + 1
-        density, shares = _mix(grid, power[:, first:last], first, emitter, frame, receiver, fading)
-        density = density * gain
+        mixed = _mix(grid, slice(int(used[0]), int(used[-1]) + 1), emitter.center, level, frame, receiver, fading)
+        density = mixed.density.mul_(passed.float())
         if fading.rows is not None:
             density *= fading.rows
         total += density
-        calm[0] += density.square() * shares[0]
-        calm[1] += density * density.roll(-1, 1) * shares[1]
-        calm[2] += density * density.roll(-1, 0) * shares[2]
-    return total, calm
+        beside, below = density.roll(-1, 1), density.roll(-1, 0)
+        first = mixed.low % frame.columns
+        for begin, end, skip in ((first, min(first + len(mixed.own), frame.columns), 0),
+                                 (0, first + len(mixed.own) - frame.columns, frame.columns - first)):
+            if end <= begin:
+                continue
+            here, share = slice(begin, end), slice(skip, skip + end - begin)
+            shared = density[:, here] * mixed.own[share]
+            steady[0, :, here].addcmul_(shared, density[:, here] * mixed.spread)
+            steady[2, :, here].addcmul_(shared, below[:, here] * mixed.along)
+            shared = density[:, here] * mixed.beside[share]
+            steady[1, :, here].addcmul_(shared, beside[:, here] * mixed.spread)
 
 
-def _mix(grid: Grid, power: torch.Tensor, first: int, emitter: Emitter, frame: Frame, receiver: object | None,
-         fading: _Fading) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Resource elements -> (density [T, F], calm shares as `expected_density`'s, 3 x [T, F])."""
+@dataclass
+class _Mixed:
+    """A grid's density [T, F], and what does not depend on phases of its square and of its products with its
+    neighbours, as shares of those: from column `low` on (modulo F) `own` and, for the next column, `beside`, float32
+    [columns], times `spread`, for the next row `along`, float32 [T, 1]."""
+
+    density: torch.Tensor
+    low: int
+    own: torch.Tensor
+    beside: torch.Tensor
+    spread: torch.Tensor
+    along: torch.Tensor
+
+
+def _mix(grid: Grid, used: slice, center: float, level: float, frame: Frame, receiver: object | None,
+         fading: _Fading) -> _Mixed:
+    """Resource elements of the subcarriers `used` -> pixels. center: Hz; level: density of an element of power 1."""
+    power = grid.power[:, used]
     group = max(1, int(frame.column_hz / (6 * grid.scs)))  # subcarriers that one column cannot tell apart
-    pad = -power.shape[1] % group
     if group > 1:
-        power = torch.nn.functional.pad(power, (0, pad)).reshape(power.shape[0], -1, group).sum(-1)
-    middle = first + (group - 1) / 2 + group * torch.arange(power.shape[1], dtype=torch.float64)
+        power = torch.nn.functional.pad(power, (0, -power.shape[1] % group))
+        power = sum(power[:, i::group] for i in range(group))
+    middle = used.start + (group - 1) / 2 + group * np.arange(power.shape[1])
     own = grid.first_subcarrier + middle * grid.scs  # Hz from the emitter's centre
-    sky = own + emitter.center
-    passed = fading.mean(own) * (receiver.band_edge(sky / frame.samp_rate) if receiver
-                                 else (sky.abs() < frame.samp_rate / 2).float())
-    lobe = Lobe(frame, float(grid.cp.median()) + 1 / grid.scs)
-    gain = (passed * grid.scs).float()
-    near, lobes = lobe.near(sky, gain)
+    sky = torch.from_numpy(own + center)
+    heard = fading.mean(torch.from_numpy(own)) * (receiver.band_edge(sky / frame.samp_rate) if receiver
+                                                  else (sky.abs() < frame.samp_rate / 2).double())
+    gain = heard.numpy() * (grid.scs * level)
+    cp = float(grid.cp.median())
+    lobe = Lobe(frame, cp + 1 / grid.scs)
+    low, lobes = lobe.near(sky.numpy(), gain)
+    width = lobes.shape[1]
+    join, tails = lobe.far(sky.numpy(), gain, np.arange(low + width, low + frame.columns) % frame.columns)
     in_time, spread, along = time_weights(grid, frame)
-    density = torch.zeros(frame.rows, frame.columns)
-    if power.shape[0] > frame.rows // 2:
-        mixed = in_time @ power
-        density[:, near] = mixed @ lobes
-        density += lobe.far(mixed * gain, sky, near)
-    else:
-        density[:, near] = in_time @ (power @ lobes)
-        density += in_time @ lobe.far(power * gain, sky, near)
-    own = _nearest(frame, emitter)
-    density *= (emitter.filter_gain(own).square() * (own.abs() < emitter.waveform.native_rate / 2)).float()
-    share, beside = _calm_shares(lobes, near, group, frame.columns)
-    rest = 1 - _prefix_variance(grid, frame)
-    spread, along = rest * spread[:, None], rest * along[:, None]
-    return density, [spread * share, spread * beside, along * share]
+    through = torch.cat([lobes, join], 1)
+    mixed = (in_time @ power) @ through if power.shape[0] > frame.rows // 2 else in_time @ (power @ through)
+    density = torch.cat([mixed[:, :width], mixed[:, width:] @ tails], 1).roll(low, 1)
+    rest = 1 - _prefix_variance(cp, cp + 1 / grid.scs, frame)
+    return _Mixed(density, low, *_calm_shares(lobes, group), rest * spread[:, None], rest * along[:, None])
 
 
-def _calm_shares(lobes: torch.Tensor, near: torch.Tensor, group: int, columns: int) -> list[torch.Tensor]:
-    """Sum of squared weights over the square of their sum, 1 / (resource elements that make the pixel), float32 [F],
-    and the same for products of a column with the next one's."""
+def _calm_shares(lobes: torch.Tensor, group: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sum of squared weights over the square of their sum, 1 / (resource elements that make the pixel), for each of
+    the lobes' columns, and the same for products of a column with the next one's."""
     total = lobes.sum(0)
     inside = ((total / total.max().clamp(min=1e-30) - 0.25) / 0.5).clamp(0, 1)  # tails come of symbol changes
     scale = inside / total.clamp(min=1e-30) / group**0.5
-    own, beside = torch.zeros(columns), torch.zeros(columns)
-    own[near] = lobes.square().sum(0) * scale.square()
     pairs = torch.cat([(lobes[:, :-1] * lobes[:, 1:]).sum(0), torch.dot(lobes[:, -1], lobes[:, 0])[None]])
-    beside[near] = pairs * scale * scale.roll(-1)
-    return [own, beside]
+    return lobes.square().sum(0) * scale.square(), pairs * scale * scale.roll(-1)
 
 
-def _prefix_variance(grid: Grid, frame: Frame) -> float:
+def _prefix_variance(cp: float, symbol: float, frame: Frame) -> float:
     """What the cyclic prefixes, which repeat a symbol's end, add to the variance of rows longer than a symbol."""
     length = frame.columns / frame.samp_rate
-    cp = float(grid.cp.median())
-    begin = torch.linspace(-cp / length, 1, 200, dtype=torch.float64)
-    both = hann_energy((begin + cp / length).clamp(0, 1)) - hann_energy(begin.clamp(0, 1))
-    row = float(frame.looks.float().mean()) * frame.hop / frame.samp_rate
-    symbol = cp + 1 / grid.scs
-    return 2 * float(both.square().mean()) * (cp + length) / symbol * min(1.0, row / symbol)
+    begin = np.linspace(-cp / length, 1, 200)
+    both = hann_energy((begin + cp / length).clip(0, 1)) - hann_energy(begin.clip(0, 1))
+    row = frame.segments / frame.rows * frame.hop / frame.samp_rate
+    return 2 * float(np.square(both).mean()) * (cp + length) / symbol * min(1.0, row / symbol)
 
 
 def _nearest(frame: Frame, emitter: Emitter) -> torch.Tensor:
@@ -166,7 +175,7 @@ class _Fading:
         step = max(1, int(30e3 / max(float(freqs[1] - freqs[0]), 1.0))) if len(freqs) > 1 else 1
         asked = torch.cat([freqs[::step], freqs[-1:]])
         few = self.times[:: -(-len(self.times) // 32)]
-        power = self.channel.response(few, asked).abs().square().mean(0).double()
+        power = self.channel.power(few, asked).mean(0).double()
         if step == 1:
             return power[: len(freqs)]
         return _interp(freqs, asked, power)
@@ -177,7 +186,7 @@ class _Fading:
         points = min(8, max(2, math.ceil(frame.column_hz / 40e3)))
         within = (torch.arange(points, dtype=torch.float64) + 0.5) / points - 0.5
         fine = (own[:, None] + within * frame.column_hz).reshape(-1)
-        power = self.channel.response(self.times, fine).abs().square().float()
+        power = self.channel.power(self.times, fine)
         power = power.reshape(len(self.times), frame.columns, points).mean(-1)
         relative = power / power.mean(0).clamp(min=1e-12)
         return torch.nn.functional.interpolate(relative.T[None], size=frame.rows, mode="linear",

@@ -87,7 +87,7 @@ class Emitter:
         times = response_times(self.channel, duration)
         if not isinstance(waveform, OfdmWaveform):
             freqs = torch.linspace(*waveform.active, 129, dtype=torch.float64)
-            return max(float(self.channel.response(times, freqs).abs().square().mean()), 1e-12)
+            return max(float(self.channel.power(times, freqs).mean()), 1e-12)
         total = arrived = 0.0
         for grid in waveform.grids:
             middle = grid.start + grid.cp + 0.5 / grid.scs
@@ -103,8 +103,8 @@ class Emitter:
             group = max(1, int(60e3 / grid.scs), power.shape[1] // 400)  # subcarriers that fade alike
             sent = torch.nn.functional.pad(sent, (0, -sent.shape[1] % group)).reshape(len(times), -1, group).sum(-1)
             middles = (torch.arange(sent.shape[1], dtype=torch.float64) + 0.5) * group - 0.5
-            response = self.channel.response(times, grid.first_subcarrier + middles * grid.scs).to(sent.device)
-            arrived += float((sent * response.abs().square()).sum()) * grid.scs
+            heard = self.channel.power(times, grid.first_subcarrier + middles * grid.scs).to(sent.device)
+            arrived += float((sent * heard).sum()) * grid.scs
             total += float(sent.sum()) * grid.scs
         return max(arrived / total, 1e-12) if total else 1.0
 

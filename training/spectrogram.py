@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import torch
 
+from training.waveforms.waveform import squared
+
 BINS_AT_ONCE = 1 << 22  # of a batch of FFTs: bounds its memory
 
 
@@ -34,7 +36,7 @@ def pixel_power(iq: torch.Tensor, rows: int = 256, columns: int = 256, overlap: 
     total = torch.zeros(iq.shape[0], rows, columns, device=iq.device)
     pieces = iq.unfold(1, columns, hop)
     for part in _parts(segments, iq.shape[0] * columns):
-        total.index_add_(1, row[part], _power(torch.fft.fft(pieces[:, part] * window)))
+        total.index_add_(1, row[part], squared(torch.fft.fft(pieces[:, part] * window)))
     total /= torch.bincount(row, minlength=rows)[:, None]
     return torch.fft.fftshift(total, dim=2)
 
@@ -76,17 +78,13 @@ def mathworks_image(iq: torch.Tensor, size: int = 256) -> torch.Tensor:
     low = torch.full((iq.shape[0], 1, 1), torch.inf, device=iq.device)
     high = -low
     for part in _parts(pieces.shape[1], iq.shape[0] * 4096):
-        power = torch.fft.fftshift(_power(torch.fft.fft(pieces[:, part] * window, 4096)), dim=2)
+        power = torch.fft.fftshift(squared(torch.fft.fft(pieces[:, part] * window, 4096)), dim=2)
         low = torch.minimum(low, power.amin((1, 2), keepdim=True))
         high = torch.maximum(high, power.amax((1, 2), keepdim=True))
         here = (kept_rows >= part.start) & (kept_rows < part.stop)
         image[:, here] = power[:, kept_rows[here] - part.start][:, :, kept_columns]
     low, high, level = (10 * torch.log10(p.clamp(min=torch.finfo(p.dtype).tiny)) for p in (low, high, image))
     return ((level - low) / (high - low).clamp(min=1e-6)).unsqueeze(1)
-
-
-def _power(spectrum: torch.Tensor) -> torch.Tensor:
-    return torch.view_as_real(spectrum).square().sum(-1)
 
 
 def _parts(segments: int, bins: int) -> Iterator[slice]:

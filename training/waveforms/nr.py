@@ -99,26 +99,31 @@ def _sync_blocks(config: NrConfig, duration: float, main: Grid, canvas: Canvas, 
         raise DataError(f"a sync block at {ssb.first_subcarrier:g} Hz does not fit into {config.bandwidth:g} Hz")
     under = slice(math.floor(low + 1e-9), math.ceil(high - 1e-9))
     sent = nr_ssb.occasions(ssb, config.start, duration)
+    if not sent:
+        return None
     aligned = scs == main.scs and abs(offset / scs - round(offset / scs)) < 1e-6
-    end = main.start + main.cp + 1 / main.scs
+    ends = main.start + main.cp + 1 / main.scs
+    downlink = (torch.arange(SYMBOLS) < canvas.downlink[:, None]).view(-1)
+    free, closed = (t.view(-1, t.shape[-1]) for t in (canvas.free, canvas.closed))
+    first = sent[0][1] // SYMBOLS
+    times, cp = symbol_times(scs, first, sent[-1][1] // SYMBOLS + 2 - first, config.start)
     rows, starts, prefixes = [], [], []
     for index, symbol, second_half in sent:
-        begin, cp = symbol_times(scs, symbol // SYMBOLS, 2, config.start)
-        begin, cp = (t[symbol % SYMBOLS :][:4] for t in (begin, cp))
-        met = (main.start < begin[-1] + cp[-1] + 1 / scs - 1e-9) & (end > begin[0] + 1e-9)
-        slot, within = met.nonzero()[:, 0] // SYMBOLS, met.nonzero()[:, 0] % SYMBOLS
-        if not len(slot) or not bool((within < canvas.downlink[slot]).all()):
+        own = slice(symbol - first * SYMBOLS, symbol - first * SYMBOLS + 4)
+        edges = torch.stack([times[own][0] + 1e-9, times[own][3] + cp[own][3] + 1 / scs - 1e-9])
+        met = slice(int(torch.searchsorted(ends, edges[0], right=True)), int(torch.searchsorted(main.start, edges[1])))
+        if met.start >= met.stop or not bool(downlink[met].all()):
             continue
-        canvas.free[slot, within, under] = False
-        canvas.closed[slot, within, under] = True
+        free[met, under] = False
+        closed[met, under] = True
         re = nr_ssb.block(config.pci, index, len(ssb.bitmap), second_half, rng) * amplitude(ssb.power_db)
         if aligned:
-            row, column = int(met.nonzero()[0, 0]), round(offset / scs)
-            main.re[row : row + 4, column : column + nr_ssb.WIDTH] = re
+            column = round(offset / scs)
+            main.re[met.start : met.start + 4, column : column + nr_ssb.WIDTH] = re
         else:
             rows.append(re)
-            starts.append(begin)
-            prefixes.append(cp)
+            starts.append(times[own])
+            prefixes.append(cp[own])
     if not rows:
         return None
     return Grid(torch.cat(rows), scs, ssb.first_subcarrier, torch.cat(starts), torch.cat(prefixes))

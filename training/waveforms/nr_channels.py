@@ -37,13 +37,12 @@ class Canvas:
         """The grid as one row for each block and symbol: a view, complex64 [slots * 14 * blocks, 12]."""
         return self.re.view(-1, 12)
 
-    def sequence(self, symbols: tuple[int, ...], c_init, length: int) -> torch.Tensor:
-        """complex64 [slots, len(symbols), length]: the QPSK sequence of `c_init(slot in frame, symbol)` for each."""
-        in_frame = (self.slot % self.slots_per_frame).numpy()
-        numbers, which = np.unique(in_frame, return_inverse=True)
+    def sequence(self, rows: torch.Tensor, symbols: tuple[int, ...], c_init, length: int) -> torch.Tensor:
+        """complex64 [rows, len(symbols), length]: the QPSK sequence of `c_init(slot in frame, symbol)` in each of the
+        slots `rows` (int64, indices)."""
+        numbers = (self.slot[rows.cpu()] % self.slots_per_frame).numpy()
         start = c_init(numbers[:, None], np.array(symbols)) % (1 << 31)
-        values = gold_qpsk(start.reshape(-1), length).view(len(numbers), len(symbols), length)
-        return values.to(self.re.device)[which]
+        return gold_qpsk(start.reshape(-1), length).view(len(rows), len(symbols), length).to(self.re.device)
 
 
 def amplitude(db: float) -> float:
@@ -104,19 +103,26 @@ def add_pdcch(canvas: Canvas, coreset: Coreset, rng: torch.Generator) -> None:
     used = used & free.all(1, keepdim=True)
     held = used.any(1, keepdim=True).any(2, keepdim=True) & free if coreset.wideband else used
 
+    busy = held.flatten(1).any(1).nonzero()[:, 0]
+    if not len(busy):
+        return
+    used, held = used[busy], held[busy]
     pci, symbols = canvas.pci, tuple(range(span.start, span.stop))
     dmrs = canvas.sequence(
+        busy,
         symbols,
         lambda n, symbol: (1 << 17) * (14 * n + symbol + 1) * (2 * pci + 1) + 2 * pci,  # TS 38.211 7.4.1.3.1
         3 * canvas.re.shape[2],
-    ).view(slots, coreset.symbols, -1, 3)[:, :, blocks]
+    ).view(len(busy), coreset.symbols, -1, 3)[:, :, blocks]
     values = torch.zeros(*used.shape, 12, dtype=torch.complex64, device=device)
     values[used] = qam(4, int(used.sum()) * 12, rng).view(-1, 12)
     values[..., 1::4] = dmrs * held[..., None]
     put = used | held
-    canvas.re[:, span, blocks][put] = values[put] * amplitude(coreset.power_db)
-    canvas.free[:, span, blocks] &= ~put
-    canvas.closed[:, span, blocks] |= put
+    region = canvas.re[:, span, blocks]
+    region[busy] = torch.where(put[..., None], values * amplitude(coreset.power_db), region[busy])
+    free[busy] &= ~put
+    closed = canvas.closed[:, span, blocks]
+    closed[busy] |= put
 
 
 # --- PDSCH ---------------------------------------------------------------------------------------------------------
@@ -183,29 +189,33 @@ def _fill_pdsch(canvas: Canvas, user: Pdsch, alloc: torch.Tensor, symbols: int, 
     if not len(tile):
         return
     power = amplitude(user.power_db)
-    canvas.tiles[tile] = qam(user.order, len(tile) * 12, rng).mul_(power).view(-1, 12)
+    canvas.tiles.index_copy_(0, tile, qam(user.order, len(tile) * 12, rng).mul_(power).view(-1, 12))
 
     pci, per_block = canvas.pci, len(cdm[0])
+    busy = alloc.any(1).nonzero()[:, 0]
     dmrs = canvas.sequence(
+        busy,
         with_dmrs,
         lambda n, symbol: (1 << 17) * (14 * n + symbol + 1) * (2 * pci + 1) + 2 * pci,  # TS 38.211 7.4.1.1.1
         per_block * blocks,
-    ).view(len(canvas.slot), len(with_dmrs), blocks, per_block)
+    ).view(len(busy), len(with_dmrs), blocks, per_block)
     dmrs *= power * (user.cdm_groups / user.cdm_used) ** 0.5  # TS 38.214 table 4.1-1
     if user.ptrs:
-        _put_ptrs(canvas, user, mask, symbols, with_dmrs, dmrs[:, 0, :, 0])
+        _put_ptrs(canvas, user, busy, mask[busy], symbols, with_dmrs, dmrs[:, 0, :, 0])
     for i, symbol in enumerate(with_dmrs):
-        slot, block = mask[:, symbol].nonzero(as_tuple=True)
+        row, block = mask[busy, symbol].nonzero(as_tuple=True)
+        slot = busy[row]
         tiles = canvas.re[slot, symbol, block]
         for group in range(min(user.cdm_groups, len(cdm))):
-            tiles[:, list(cdm[group])] = dmrs[slot, i, block] if group < user.cdm_used else 0
+            tiles[:, list(cdm[group])] = dmrs[row, i, block] if group < user.cdm_used else 0
         canvas.re[slot, symbol, block] = tiles
         canvas.closed[:, symbol] |= mask[:, symbol]
     canvas.free &= ~mask
 
 
-def _put_ptrs(canvas, user, mask, symbols, with_dmrs, values) -> None:
-    """PT-RS on subcarrier 0 of every K-th block, every L symbols, counted anew from each DM-RS (TS 38.211 7.4.1.2)."""
+def _put_ptrs(canvas, user, busy, mask, symbols, with_dmrs, values) -> None:
+    """PT-RS on subcarrier 0 of every K-th block, every L symbols, counted anew from each DM-RS (TS 38.211 7.4.1.2);
+    mask and values of the slots `busy`."""
     every_block, every_symbol = user.ptrs
     comb = torch.arange(mask.shape[2], device=mask.device) % every_block == canvas.pci % every_block
     since = 0
@@ -213,8 +223,8 @@ def _put_ptrs(canvas, user, mask, symbols, with_dmrs, values) -> None:
         if symbol in with_dmrs:
             since = 0
         elif since % every_symbol == 0:
-            slot, block = (mask[:, symbol] & comb).nonzero(as_tuple=True)
-            canvas.re[slot, symbol, block, 0] = values[slot, block]
+            row, block = (mask[:, symbol] & comb).nonzero(as_tuple=True)
+            canvas.re[busy[row], symbol, block, 0] = values[row, block]
         since += 1
 
 
@@ -236,7 +246,9 @@ def add_csi_rs(canvas: Canvas, csi: CsiRs) -> None:
     elements, ports = _CSI[csi.row]
     device, blocks = canvas.re.device, canvas.re.shape[2]
     since = (canvas.slot - csi.offset) % csi.period
-    on = (since < (2 if csi.row == 1 else 1)).to(device)
+    on = (since < (2 if csi.row == 1 else 1)).nonzero()[:, 0].to(device)
+    if not len(on):
+        return
     block = torch.arange(csi.prb_start, min(csi.prb_start + csi.prbs, blocks), device=device)
     if csi.density < 1:
         block = block[block % 2 == csi.offset % 2]
@@ -246,15 +258,16 @@ def add_csi_rs(canvas: Canvas, csi: CsiRs) -> None:
         if symbol >= SYMBOLS:
             continue
         r = canvas.sequence(
+            on,
             (symbol,),
             lambda n, symbol: (1 << 10) * (14 * n + symbol + 1) * (2 * pci + 1) + pci,  # TS 38.211 7.4.1.5.2
             per_block * blocks,
         )[:, 0].view(-1, blocks, per_block)
-        open_ = (on & (canvas.downlink.to(device) > symbol))[:, None] & ~canvas.closed[:, symbol]
-        slot, where = open_[:, block].nonzero(as_tuple=True)
-        where = block[where]
+        open_ = (canvas.downlink.to(device)[on] > symbol)[:, None] & ~canvas.closed[on, symbol]
+        row, where = open_[:, block].nonzero(as_tuple=True)
+        slot, where = on[row], block[where]
         for i, k in enumerate(e[0] for e in elements if csi.symbol + e[1] == symbol):
             # two ports in one pair of subcarriers, one turned by j as two antennas are: [1, 1] + j [1, -1]
             turn = 1.0 if ports == 1 else complex(0.5**0.5, (0.5**0.5) * (1 - 2 * (i % 2)))
-            value = r[slot, where, i if csi.row == 1 else 0] * (turn * amplitude(csi.power_db))
+            value = r[row, where, i if csi.row == 1 else 0] * (turn * amplitude(csi.power_db))
             canvas.re[slot, symbol, where, (csi.subcarrier + k) % 12] = value

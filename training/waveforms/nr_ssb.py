@@ -61,14 +61,26 @@ def pbch_mask() -> torch.Tensor:
     return mask
 
 
-def block(pci: int, index: int, l_max: int, second_half: bool, rng: torch.Generator) -> torch.Tensor:
-    """One sync block, complex64 [4, 240] of unit-power elements; the PBCH payload is random."""
-    re = torch.zeros(4, WIDTH, dtype=torch.complex64, device=rng.device)
+@lru_cache(maxsize=64)
+def _known(pci: int, index: int, l_max: int, second_half: bool) -> torch.Tensor:
+    """complex64 [4, 240]: what of a block is not payload."""
+    re = torch.zeros(4, WIDTH, dtype=torch.complex64)
     re[0, 56:183] = pss(pci % 3).to(re)
     re[2, 56:183] = sss(pci).to(re)
-    dmrs = dmrs_mask(pci % 4)
-    re[(pbch_mask() & ~dmrs).to(re.device)] = qam(4, 432, rng)
-    re[dmrs.to(re.device)] = pbch_dmrs(pci, index, l_max, second_half).to(re.device)
+    re[dmrs_mask(pci % 4)] = pbch_dmrs(pci, index, l_max, second_half)
+    return re
+
+
+@lru_cache(maxsize=4)
+def _payload_places(v: int) -> torch.Tensor:
+    """int64 [432]: PBCH without its DM-RS, in a block laid out flat."""
+    return (pbch_mask() & ~dmrs_mask(v)).view(-1).nonzero()[:, 0]
+
+
+def block(pci: int, index: int, l_max: int, second_half: bool, rng: torch.Generator) -> torch.Tensor:
+    """One sync block, complex64 [4, 240] of unit-power elements; the PBCH payload is random."""
+    re = _known(pci, index, l_max, second_half).to(rng.device, copy=True)
+    re.view(-1)[_payload_places(pci % 4).to(rng.device)] = qam(4, 432, rng)
     return re
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from training.errors import DataError
@@ -51,15 +52,14 @@ def symbol_times(scs: float, first_slot: int, slots: int, start: float) -> tuple
     millisecond is 16 T_s longer than the others (TS 38.211 5.3.1).
     """
     per_ms = round(scs / 15000)
-    l = torch.arange(SYMBOLS * per_ms)  # noqa: E741 - TS 38.211's name for the symbol in the subframe
-    cp = torch.full(l.shape, 144 // per_ms)
+    l = np.arange(SYMBOLS * per_ms)  # noqa: E741 - TS 38.211's name for the symbol in the subframe
+    cp = np.full(l.shape, 144 // per_ms)
     cp[l % (7 * per_ms) == 0] += 16
     length = cp + 2048 // per_ms
-    begin = torch.cumsum(length, 0) - length
-    symbol = torch.arange(SYMBOLS * slots) + SYMBOLS * first_slot
-    subframe = torch.div(symbol, len(l), rounding_mode="floor")
-    ts = subframe * 30720 + begin[symbol % len(l)]
-    return ts.double() * TS - start, cp[symbol % len(l)].double() * TS
+    begin = np.cumsum(length) - length
+    subframe, within = np.divmod(np.arange(SYMBOLS * slots) + SYMBOLS * first_slot, len(l))
+    ts = subframe * 30720 + begin[within]
+    return torch.from_numpy(ts * TS - start), torch.from_numpy(cp[within] * TS)
 
 
 # Additional DM-RS symbols after l0, by the duration l_d, for positions pos0..pos3: TS 38.211 table 7.4.1.1.2-3.

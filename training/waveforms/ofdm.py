@@ -9,6 +9,8 @@ from functools import cached_property
 
 import torch
 
+from training.waveforms.waveform import squared
+
 
 @dataclass
 class Grid:
@@ -42,8 +44,7 @@ class Grid:
     @cached_property
     def power(self) -> torch.Tensor:
         """|re|^2, float32 [symbols, subcarriers]; worked out once, when the grid is complete."""
-        parts = torch.view_as_real(self.re).square()
-        return parts[..., 0] + parts[..., 1]
+        return squared(self.re)
 
     def heard(self, duration: float) -> slice:
         """The symbols that are on the air within [0, duration)."""

@@ -42,3 +42,9 @@ def described(config: object) -> object:
     if hasattr(config, "__dataclass_fields__"):
         return {name: described(value) for name, value in vars(config).items()}
     return config
+
+
+def squared(values: torch.Tensor) -> torch.Tensor:
+    """|values|^2 of complex64, float32; several times as fast as torch's abs or a sum over pairs."""
+    parts = torch.view_as_real(values).square()
+    return parts[..., 0] + parts[..., 1]
