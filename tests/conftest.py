@@ -28,3 +28,10 @@ def captures() -> Path:
     if not folder.is_dir():
         pytest.skip("the captures folder does not lie beside the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def screen() -> None:
+    """A screen for windows: pytest-xvfb's, where Xvfb is installed."""
+    if not os.environ.get("DISPLAY"):
+        pytest.skip("Xvfb is not installed, and there is no other screen")

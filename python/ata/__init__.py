@@ -5,5 +5,6 @@
 from .errors import AtaError
 from .segmenter import segmenter
 from .sources import recording_source
+from .waterfall import waterfall
 
-__all__ = ["AtaError", "recording_source", "segmenter"]
+__all__ = ["AtaError", "recording_source", "segmenter", "waterfall"]

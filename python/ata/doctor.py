@@ -27,7 +27,7 @@ def examine() -> int:
             faults += not works
             print(f"{'ok ' if works else 'BAD'}  {what:16s} {detail}")
     engines = list(_engines())
-    for what, works, detail in engines:
+    for what, works, detail in [*_waterfall(), *engines]:
         print(f"{'ok ' if works else ' - '}  {what:16s} {detail}")
     if engines and not any(works for _, works, _ in engines):
         faults += 1
@@ -83,6 +83,16 @@ def _grc() -> Iterator[Check]:
         yield "GRC blocks", True, str(found)
     else:
         yield "GRC blocks", True, f"start GNU Radio Companion as: GRC_BLOCKS_PATH={found} gnuradio-companion"
+
+
+def _waterfall() -> Iterator[Check]:
+    try:
+        import pyqtgraph
+        from PyQt5 import QtCore
+    except ImportError as failure:
+        yield "waterfall", False, f"{failure}: apt install python3-pyqt5 python3-pyqtgraph"
+        return
+    yield "waterfall", True, f"PyQt {QtCore.PYQT_VERSION_STR}, pyqtgraph {pyqtgraph.__version__}"
 
 
 def _engines() -> Iterator[Check]:

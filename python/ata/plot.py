@@ -15,13 +15,12 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
 from .errors import AtaError
+from .plot_style import COLOURS, LOUD_DB, NARROW, QUIET_DB
 from .sensor import Analysis
 from .sinks import BandRun, BandRuns
 
-COLOURS = {"LTE": "#ffa62b", "NR": "#35d0ff", "other": "#e8e8e8"}
 MOST_ROWS = 2048  # of the whole picture; longer recordings are averaged over time
 MOST_PANELS = 4  # tunings that fit beside each other
-QUIET_DB, LOUD_DB = -3.0, 15.0  # the colours span at least this, re the floor
 
 
 @dataclass
@@ -171,8 +170,8 @@ def _name_bands(axes: plt.Axes, panel: _Panel, span: float) -> None:
     for run in sorted(panel.bands.runs(), key=lambda r: r.start - r.end):
         width = (run.freq_upper_edge - run.freq_lower_edge) / 1e6
         centre = (run.freq_upper_edge + run.freq_lower_edge) / 2e6
-        again = any(label == run.label and abs(c - centre) < max(width / 2, span / 40) for label, c, _ in named)
-        if again or (run.label == "other" and width < span / 40):
+        again = any(label == run.label and abs(c - centre) < max(width / 2, NARROW * span) for label, c, _ in named)
+        if again or (run.label == "other" and width < NARROW * span):
             continue
         taken = {level for _, c, level in named if abs(c - centre) < span / 6}
         level = next((i for i in range(8) if i not in taken), 0)

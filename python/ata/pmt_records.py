@@ -8,7 +8,7 @@ import numpy as np
 import pmt
 
 from .errors import LONGEST_FOREIGN
-from .records import Record
+from .records import HIGHEST_FREQ, Record
 
 # The types of a record's numbers on the wire; what is not named here keeps the type its Python value has.
 UINT64 = {"frame", "sample_start", "sample_count", "dropped_frames"}
@@ -40,6 +40,25 @@ def to_pmt(value: object, key: str = "") -> pmt.pmt_base:
 def record_pmt(record: Record) -> pmt.pmt_base:
     """-> dict with the keys of the detection record."""
     return to_pmt(record.to_dict())
+
+
+def record_from_pmt(message: pmt.pmt_base) -> Record | None:
+    """The inverse of `record_pmt`; None for a message that is no whole record."""
+    try:
+        record = Record.from_dict(pmt.to_python(message))
+        counts = (record.frame, record.sample_start, record.sample_count, record.dropped_frames)
+        hertz = [record.center_freq, record.samp_rate]
+        others = [] if record.latency_ms is None else [record.latency_ms]
+        texts = [record.model, record.engine]
+        for band in record.bands:
+            hertz += (band.freq_lower_edge, band.freq_upper_edge)
+            others += (band.confidence, band.duty_cycle, *(() if band.snr_db is None else (band.snr_db,)))
+            texts.append(band.label)
+        whole = all(type(n) is int and 0 <= n < 1 << 63 for n in counts)
+        in_range = np.abs(hertz).max() <= HIGHEST_FREQ and np.isfinite(others).all()
+        return record if whole and in_range and all(type(text) is str for text in texts) else None
+    except Exception:  # whatever pmt, Record or numpy find wrong with something from anywhere
+        return None
 
 
 def labels_pdu(record: pmt.pmt_base, column_labels: np.ndarray) -> pmt.pmt_base:

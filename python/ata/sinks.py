@@ -121,6 +121,10 @@ class BandRuns:
             self._open.append(run)
         self._done += before
 
+    def forget(self, before: int) -> None:
+        """Drops the runs that ended before this sample."""
+        self._done = [run for run in self._done if run.end >= before]
+
     def runs(self) -> list[BandRun]:
         """All of them, those that still go on too, sorted by start."""
         return sorted(self._done + self._open, key=lambda r: (r.start, r.freq_lower_edge))

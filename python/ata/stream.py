@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,14 @@ from .records import DATED, center_frequency
 
 # Seconds since 1970 at 2000-01-01: radios without a clock count from their own start, which is no UTC time.
 EARLIEST_UTC = 946_684_800
+
+
+class Grid(NamedTuple):
+    """Rows, columns and overlap of an image that is for no model."""
+
+    rows: int
+    columns: int
+    overlap: float
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ class FrameStream:
     """Samples in, whole frames out; retunes and gaps discard the frame in hand and count it.
 
     Args:
-        model: gives rows, columns and overlap of the image.
+        grid: rows, columns and overlap of the image; a model file has them.
         samp_rate, center_freq: Hz, until `retune` says otherwise.
         frame_ms: frame duration, ms.
         settle_samples: samples skipped after a retune or a gap.
@@ -76,9 +85,9 @@ class FrameStream:
     Raises AtaError where rate or duration are outside the accepted ranges.
     """
 
-    def __init__(self, model: ModelFile, samp_rate: float, center_freq: float, frame_ms: float,
+    def __init__(self, grid: ModelFile | Grid, samp_rate: float, center_freq: float, frame_ms: float,
                  settle_samples: int = 0) -> None:
-        self._model = model
+        self._grid = grid
         self._frame_ms = frame_ms
         self._settle_samples = settle_samples
         self.center_freq = center_frequency(center_freq)
@@ -178,7 +187,7 @@ class FrameStream:
 
     def _front_end(self, samp_rate: float) -> FrontEnd:
         count = frame_samples(samp_rate, self._frame_ms)
-        return FrontEnd(self._model.rows, self._model.columns, self._model.overlap, count)
+        return FrontEnd(self._grid.rows, self._grid.columns, self._grid.overlap, count)
 
     def _finish(self) -> Frame:
         time = None if self._time is None else self._time.at(self._start, self.samp_rate)

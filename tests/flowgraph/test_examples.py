@@ -1,33 +1,43 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every example flowgraph compiles; the ones that need no radio run to their end."""
+"""Every example flowgraph compiles; those that need no radio run, and their windows show what they should."""
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
+from tools.rtl_tcp_server import RtlTcpServer
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
+LTE = (255, 166, 43)  # the colour of its boxes and names
 
 
-def compiled(example: Path, folder: Path) -> Path:
-    """Compiles a flowgraph with grcc -> the Python program."""
-    grcc = shutil.which("grcc")
-    if grcc is None:
+def grcc(folder: Path, *flowgraphs: Path) -> subprocess.CompletedProcess:
+    """Compiles flowgraphs into a folder; at once, because most of its time goes into reading GNU Radio's blocks."""
+    program = shutil.which("grcc")
+    if program is None:
         pytest.skip("grcc is not installed")
     env = {**os.environ, "GRC_BLOCKS_PATH": str(ROOT / "grc"), "HOME": str(folder)}
-    ran = subprocess.run(
-        [grcc, "-o", str(folder), str(example)], capture_output=True, text=True, env=env, check=False, timeout=120
-    )
-    program = folder / f"{example.stem}.py"
-    assert ran.returncode == 0 and program.exists(), ran.stdout + ran.stderr
-    return program
+    command = [program, "-o", str(folder), *map(str, flowgraphs)]
+    return subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the Python programs made of the examples."""
+    folder = tmp_path_factory.mktemp("examples")
+    ran = grcc(folder, *EXAMPLES)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return folder
 
 
 @pytest.fixture
@@ -52,12 +62,12 @@ def run(program: Path, *args: object) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)
-def test_it_compiles(example: Path, tmp_path: Path) -> None:
-    compiled(example, tmp_path)
+def test_it_compiles(example: Path, compiled: Path) -> None:
+    assert (compiled / f"{example.stem}.py").stat().st_size > 1000
 
 
-def test_replay_writes_the_records_of_the_recording(recording: Path, tmp_path: Path) -> None:
-    program = compiled(ROOT / "examples" / "replay.grc", tmp_path)
+def test_replay_writes_the_records_of_the_recording(compiled: Path, recording: Path, tmp_path: Path) -> None:
+    program = compiled / "replay.py"
     ran = run(program, "--recording", recording, "--records", tmp_path / "out.jsonl")
     assert ran.returncode == 0, ran.stderr
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
@@ -66,17 +76,97 @@ def test_replay_writes_the_records_of_the_recording(recording: Path, tmp_path: P
     ]
 
 
-def test_osmocom_sources_feed_the_block(recording: Path, tmp_path: Path) -> None:
+def on_the_screen(colours: set[tuple[int, int, int]]) -> int:
+    """How many pixels of the whole screen, other programs' windows included, have one of these colours."""
+    from PyQt5 import QtWidgets
+
+    image = QtWidgets.QApplication.primaryScreen().grabWindow(0).toImage().convertToFormat(4)
+    pixels = np.array(image.constBits().asarray(image.byteCount()), np.uint8).view("<u4") & 0xFFFFFF
+    return int(np.isin(pixels, [red << 16 | green << 8 | blue for red, green, blue in colours]).sum())
+
+
+@pytest.fixture
+def window(screen, qtbot):
+    """Starts a program with a window; -> (program's process, wait for so many pixels of some colours). Ended afterwards."""
+    running = []
+
+    def start(program: Path, *args: object) -> subprocess.Popen:
+        command = [sys.executable, str(program), *map(str, args)]
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        running.append(subprocess.Popen(command, cwd=program.parent, **streams))
+        return running[-1]
+
+    def shows(colours: set[tuple[int, int, int]], least: int) -> None:
+        def seen() -> bool:
+            assert running[-1].poll() is None, running[-1].communicate()[0]
+            return on_the_screen(colours) >= least
+
+        qtbot.waitUntil(seen, timeout=120_000)
+
+    yield start, shows
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def end(process: subprocess.Popen) -> str:
+    """Ends a program as a person does in a terminal -> what it printed."""
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, printed
+    return printed
+
+
+def test_the_simulated_scene_shows_labels(compiled: Path, captures: Path, window) -> None:
+    start, shows = window
+    program = compiled / "simulated_scene.py"
+    path = captures / "real-lte" / "fdd20-a.sigmf-meta"
+    process = start(program, "--recording", path, "--samp-rate", "19.2M")
+    shows({LTE}, 2000)  # the legend's swatch alone has some 200
+    printed = end(process)
+    frames = re.search(r"(\d+) frames, \d+ of them dropped", printed)
+    assert frames and int(frames[1]) > 0, printed
+
+
+def test_osmocom_sources_feed_the_block_and_the_waterfall(compiled: Path, recording: Path, window) -> None:
     pytest.importorskip("osmosdr", reason="gr-osmosdr is not installed")
-    program = compiled(ROOT / "examples" / "live_rtlsdr.grc", tmp_path)
-    device = f"file={recording.with_suffix('.sigmf-data')},rate=2.4e6,repeat=false,throttle=false,freq=806e6"
-    ran = run(program, "--device", device)
-    assert ran.returncode == 0, ran.stderr
-    assert "ata.segmenter" in ran.stdout and " frames, " in ran.stdout
+    start, shows = window
+    program = compiled / "live_rtlsdr.py"
+    device = f"file={recording.with_suffix('.sigmf-data')},rate=2.4e6,repeat=true,throttle=true,freq=806e6"
+    process = start(program, "--device", device)
+    viridis = {tuple(round(255 * x) for x in c) for c in matplotlib.colormaps["viridis"].colors}
+    shows(viridis, 20_000)  # the colour bar alone has some 7000
+    printed = end(process)
+    assert re.search(r"ata.segmenter.*\d+ frames, ", printed), printed
 
 
-def test_a_missing_usrp_is_said(tmp_path: Path) -> None:
-    program = compiled(ROOT / "examples" / "live_usrp.grc", tmp_path)
+def test_a_radio_behind_rtl_tcp_shows_labels(compiled: Path, captures: Path, window) -> None:
+    pytest.importorskip("osmosdr", reason="gr-osmosdr is not installed")
+    start, shows = window
+    with RtlTcpServer(captures / "real-lte" / "fdd10-near-overload.sigmf-meta", speed=0.5) as server:
+        program = compiled / "live_rtlsdr.py"
+        process = start(program, "--device", server.device, "--freq", "796M", "--samp-rate", "19.2M")
+        server.wait_for("command", name="freq", value=796_000_000)
+        shows({LTE}, 2000)
+        end(process)
+
+
+def test_a_missing_usrp_is_said(compiled: Path, screen) -> None:
+    program = compiled / "live_usrp.py"
     ran = run(program, "--device", "addr=127.0.0.1,type=usrp2")
     assert ran.returncode != 0
     assert "No devices found" in ran.stderr
+
+
+def test_the_companion_refuses_what_the_waterfall_would(tmp_path: Path) -> None:
+    text = (ROOT / "examples" / "simulated_scene.grc").read_text()
+    block = text[text.index("- name: waterfall\n") : text.index("connections:")]
+    for number, (samp_rate, seconds) in enumerate([(61.44e6, 61), (61.44e6, 0.2), (1e6, 0.5), (0.4e6, 10)]):
+        bad = block.replace("name: waterfall", f"name: bad_{number}").replace("'samp_rate'", f"'{samp_rate}'")
+        bad = bad.replace("seconds: '10'", f"seconds: '{seconds}'")
+        text = text.replace("connections:\n", f"{bad}connections:\n- ['segmenter', '0', 'bad_{number}', '0']\n")
+    (tmp_path / "refused.grc").write_text(text)
+    ran = grcc(tmp_path, tmp_path / "refused.grc")
+    refused = set(re.findall(r"Block - (\w+) - 5G/LTE Waterfall", ran.stdout + ran.stderr))
+    assert ran.returncode != 0 and refused == {f"bad_{number}" for number in range(4)}, ran.stdout

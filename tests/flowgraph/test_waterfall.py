@@ -1,0 +1,337 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The waterfall in real flowgraphs and on a real screen: what it shows is measured in the picture's pixels."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pmt
+import pytest
+from gnuradio import ata, blocks, gr
+from gnuradio.ata.pmt_records import record_from_pmt, to_pmt
+from gnuradio.ata.records import Record
+from gnuradio.ata.waterfall_picture import RECORDS, ROWS
+from PyQt5 import QtWidgets
+from tiny_model import write_tiny_model
+from tools.waterfall_picture import click, place
+
+COLOURS = {"LTE": (255, 166, 43), "NR": (53, 208, 255), "other": (232, 232, 232)}
+RATE, FREQ = 4e6, 8e8
+FRAME = 40_000  # samples, 10 ms
+WAIT_MS = 120_000  # for a machine that is busy with something else
+
+pytestmark = pytest.mark.usefixtures("screen")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model for which every column that stands out is LTE."""
+    return str(write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx", rows=16))
+
+
+def scene() -> np.ndarray:
+    """A frame of noise with a block of signal from -1.5 to -0.5 MHz, 20 dB over it."""
+    rng = np.random.default_rng(5)
+    spectrum = rng.standard_normal(2 * FRAME).astype(np.float32).view(np.complex64)
+    freqs = np.fft.fftfreq(FRAME, 1 / RATE)
+    spectrum[(freqs >= -1.5e6) & (freqs < -0.5e6)] *= 10
+    return np.fft.ifft(spectrum).astype(np.complex64)
+
+
+class Shown:
+    """A source that never ends, segmenter and waterfall; the window is there and the stream runs."""
+
+    def __init__(self, qtbot, source: gr.sync_block, rate: float, freq: float, seconds: float, **options) -> None:
+        options = {"mode": "lossless", "frame_ms": 10.0, **options}
+        self.rate, self.freq = rate, freq
+        self.segmenter = ata.segmenter(rate, freq, **options)
+        self.waterfall = ata.waterfall(rate, freq, seconds, "a title")
+        self.widget = self.waterfall.qwidget()
+        self.widget.resize(900, 600)
+        qtbot.addWidget(self.widget)
+        with qtbot.waitExposed(self.widget):
+            self.widget.show()
+        self.qtbot = qtbot
+        self.top = gr.top_block()
+        self.top.connect(source, self.segmenter, self.waterfall)
+        self.top.msg_connect(self.segmenter, "detects", self.waterfall, "detects")
+        self.top.start()
+
+    def wait_for(self, condition) -> None:
+        self.qtbot.waitUntil(condition, timeout=WAIT_MS)
+
+    def play(self, seconds: float) -> None:
+        """Until the picture holds this much, in seconds of the stream, and then to a stop."""
+        self.wait_for(lambda: self.widget.picture.rows_of(0) >= seconds / self.widget._seconds * ROWS)
+        self.stop()
+        self.widget.refresh(names=True)
+
+    def stop(self) -> None:
+        self.top.stop()
+        self.top.wait()
+
+    def pixels(self) -> np.ndarray:
+        """-> uint8 [height, width, 3] of the window as it stands on the screen."""
+        self.qtbot.wait(1)
+        image = self.widget.grab().toImage().convertToFormat(4)  # RGB32: blue, green, red, 255
+        raw = image.constBits().asarray(image.byteCount())
+        return np.array(raw, np.uint8).reshape(image.height(), image.width(), 4)[..., 2::-1]
+
+    def at(self, mhz: float, seconds: float) -> tuple[int, int]:
+        point = place(self.widget, mhz, seconds)
+        return point.y(), point.x()
+
+
+def vector(iq: np.ndarray) -> gr.basic_block:
+    return blocks.vector_source_c(iq.tolist(), True)
+
+
+@pytest.fixture
+def shown(qtbot, tiny):
+    """The scene of above, still running."""
+    made = Shown(qtbot, vector(scene()), RATE, FREQ, 1.0, model=tiny)
+    yield made
+    made.stop()
+
+
+BAND = {"label": "LTE", "freq_lower_edge": 7.99e8, "freq_upper_edge": 8e8, "confidence": 0.9, "snr_db": None,
+        "duty_cycle": 1.0}  # fmt: skip
+RECORD = {"frame": 1, "sample_start": 0, "sample_count": 9, "time": None, "center_freq": 8e8, "samp_rate": 4e6,
+          "model": "m", "engine": "e", "tail": False, "dropped_frames": 0, "latency_ms": None, "bands": [BAND]}  # fmt: skip
+NO_RECORDS = [
+    pmt.PMT_NIL, pmt.intern("x"), pmt.from_double(1), pmt.make_vector(3, pmt.PMT_T), pmt.cons(pmt.PMT_T, pmt.PMT_NIL),
+    to_pmt({"bands": 3}), to_pmt({k: v for k, v in RECORD.items() if k != "model"}), to_pmt({**RECORD, "more": 1}),
+    to_pmt({**RECORD, "latency_ms": "soon"}), to_pmt({**RECORD, "model": None}), to_pmt({**RECORD, "samp_rate": "fast"}),
+    to_pmt({**RECORD, "bands": [{**BAND, "freq_upper_edge": float("inf")}]}),
+    to_pmt({**RECORD, "bands": [{**BAND, "freq_lower_edge": -1e300}]}),
+    to_pmt({**RECORD, "bands": [{**BAND, "label": 3}]}), to_pmt({**RECORD, "bands": [{**BAND, "snr_db": float("nan")}]}),
+    to_pmt({**RECORD, "bands": [{**BAND, "confidence": None}]}), to_pmt({**RECORD, "sample_start": 2**63}),
+]  # fmt: skip
+
+
+def test_a_record_survives_the_way_through_a_message() -> None:
+    for record in (RECORD, {**RECORD, "bands": []}, {**RECORD, "latency_ms": 3.5, "time": "2026-01-01T00:00:00.000000Z"}):
+        assert record_from_pmt(to_pmt(record)) == Record.from_dict(record)
+    assert [record_from_pmt(nonsense) for nonsense in NO_RECORDS] == [None] * len(NO_RECORDS)
+
+
+def near(pixels: np.ndarray, colour: tuple[int, int, int], y: int, x: int, reach: int) -> bool:
+    part = pixels[max(0, y - 1) : y + 2, max(0, x - reach) : x + reach + 1]
+    return bool((part == colour).all(-1).any())
+
+
+def test_labels_stand_at_their_frequencies(shown: Shown) -> None:
+    shown.play(1.0)
+    pixels, widget = shown.pixels(), shown.widget
+    band = widget.picture.records[-1].bands[0]
+    edges = band.freq_lower_edge / 1e6, band.freq_upper_edge / 1e6
+    assert band.label == "LTE" and edges == pytest.approx((798.5, 799.5), abs=0.02)
+    (low, high), (newest, oldest) = widget.view.viewRange()
+    assert (low, high) == pytest.approx((798, 802), abs=0.01) and (newest, oldest) == (0, 1)
+    inside, outside = [], []
+    for age in (0.3, 0.5, 0.7, 0.9):
+        for edge in edges:
+            assert near(pixels, COLOURS["LTE"], *shown.at(edge, age), reach=2)
+            assert not near(pixels, COLOURS["LTE"], *shown.at(edge + 0.2, age), reach=10)
+        inside.append(pixels[shown.at(799.0, age)].astype(int))
+        outside.append(pixels[shown.at(801.0, age)].astype(int))
+    # viridis: bright is yellow and green, dark is blue and violet
+    assert np.mean(inside, 0)[1] > 120 > 100 > np.mean(outside, 0)[1]
+    y, x = shown.at(799.0, 0.0)
+    under_the_edge = (pixels[y + 4 : y + 45, x - 60 : x + 60] == COLOURS["LTE"]).all(-1)
+    assert under_the_edge.sum() > 500, "the name's ground"
+    assert widget._names[0].toPlainText().startswith("LTE  799.00 MHz\n1.0") and "%" in widget._names[0].toPlainText()
+
+
+def test_the_legend_shows_every_label(shown: Shown) -> None:
+    pixels = shown.pixels()
+    for label, swatch in shown.widget.legend.items():
+        at = swatch.mapTo(shown.widget, swatch.rect().center())
+        assert tuple(pixels[at.y(), at.x()]) == COLOURS[label]
+    texts = [child.text() for child in shown.widget.findChildren(type(shown.widget.details))]
+    assert set(COLOURS) <= set(texts) and "<b>a title</b>" in texts
+
+
+def test_a_real_recording(qtbot, captures: Path, tmp_path: Path) -> None:
+    path = captures / "real-lte" / "fdd20-a.sigmf-meta"
+    source = ata.recording_source(str(path), repeat=True)
+    made = Shown(qtbot, source, source.samp_rate, source.center_freq, 0.4, frame_ms=40.0)
+    made.play(0.4)
+    pixels, picture = made.pixels(), made.widget.picture
+    assert picture.records and all(r.center_freq == source.center_freq for r in picture.records)
+    boxes = [b for b in picture.boxes() if b.label == "LTE"]
+    carrier = json.loads(path.read_text())["annotations"][0]
+    assert boxes
+    for box in boxes:
+        age = (box.top + box.bottom) / 2 * 0.4 / ROWS
+        if made.at(box.low / 1e6, age)[0] > made.at(box.low / 1e6, 0)[0] + 60:  # below the names
+            assert near(pixels, COLOURS["LTE"], *made.at(box.low / 1e6, age), reach=2)
+    # The carrier has an edge in the picture too: it begins within the columns of the annotation's lower edge.
+    low, _ = picture.frequencies
+    column = round((carrier["core:freq_lower_edge"] - low) / picture.samp_rate * picture.levels.shape[1])
+    level = np.nanmean(picture.levels, 0)
+    assert level[column + 8 : column + 40].mean() > level[max(0, column - 16) : column - 4].mean() + 3
+    made.widget.grab().save(str(tmp_path / "waterfall.png"))
+    assert (tmp_path / "waterfall.png").stat().st_size > 20_000
+
+
+def test_pause_holds_the_picture_and_nothing_else(shown: Shown) -> None:
+    shown.wait_for(lambda: len(shown.widget.picture.records) > 0)
+    shown.qtbot.mouseClick(shown.widget.pause, 1)
+    held, read = shown.pixels(), shown.waterfall.nitems_read(0)
+    shown.wait_for(lambda: shown.waterfall.nitems_read(0) > read + 1.2 * RATE)  # more than the screen
+    assert np.array_equal(shown.pixels(), held)
+    rows, records = shown.waterfall._inbox._rows, shown.waterfall._inbox._records
+    assert len(rows) == ROWS and 0 < len(records) <= RECORDS
+    shown.qtbot.mouseClick(shown.widget.pause, 1)
+    shown.wait_for(lambda: shown.widget.picture.sample_of(0) > read + 1.2 * RATE)
+    assert not np.array_equal(shown.pixels(), held)
+
+
+def test_a_click_shows_the_record(shown: Shown) -> None:
+    shown.play(1.0)
+    widget = shown.widget
+    before = shown.pixels()
+    record = widget.picture.records[len(widget.picture.records) // 2]
+    band = record.bands[0]
+    age = float(widget.picture.rows_of(record.sample_start + FRAME // 2)) / ROWS  # the screen is a second high
+    click(widget, 799.0, age)
+    text = widget.details.text()
+    assert f"frame {record.frame} " in text and f"samples {record.sample_start} + {FRAME}" in text
+    assert f"{band.freq_lower_edge / 1e6:.3f} to {band.freq_upper_edge / 1e6:.3f} MHz" in text
+    assert f"confidence {band.confidence:.0%}" in text and "LTE" in text and "tiny-1 on onnxruntime-cpu" in text
+    marked = (shown.pixels() != before).any(-1)
+    y, x = shown.at(799.0, age)
+    assert marked[y - 8 : y + 9, x].any(), "the frame's band is marked"
+    shown.qtbot.wait(QtWidgets.QApplication.doubleClickInterval() + 50)  # or the next click makes the two a double one
+    click(widget, 801.0, age)
+    assert widget.details.text().startswith("No band here; the frame has 1.")
+    assert f"frame {record.frame} " in widget.details.text()
+
+
+def test_the_axis_follows_the_radio(qtbot, tiny: str) -> None:
+    """A tag retunes after half a second; what came before stays at its own frequency."""
+    iq = np.tile(scene(), 100)
+    tag = gr.tag_t()
+    tag.offset, tag.key, tag.value = 50 * FRAME, pmt.intern("rx_freq"), pmt.from_double(FREQ + 1e6)
+    made = Shown(qtbot, blocks.vector_source_c(iq.tolist(), False, 1, [tag]), RATE, FREQ, 2.0, model=tiny)
+    made.top.wait()
+    made.widget.refresh(names=True)
+    picture = made.widget.picture
+    assert picture.center_freq == FREQ + 1e6
+    assert {r.center_freq for r in picture.records} == {FREQ, FREQ + 1e6}
+    pixels = made.pixels()
+    for age, edge in ((0.3, 800.5), (0.7, 799.5)):
+        assert near(pixels, COLOURS["LTE"], *made.at(edge, age), reach=6)
+    assert not near(pixels, COLOURS["LTE"], *made.at(798.7, 0.3), reach=6)
+
+
+def test_messages_that_are_no_records_change_nothing(shown: Shown, capfd: pytest.CaptureFixture) -> None:
+    port = pmt.intern("detects")
+    for nonsense in NO_RECORDS:
+        shown.waterfall.to_basic_block()._post(port, nonsense)
+    shown.play(0.5)
+    assert shown.widget.picture.records
+    assert "message on detects is no detection record" in capfd.readouterr().out
+
+
+def records_of(tiny: str, path: Path, mode: str, iq: np.ndarray, waterfall: bool) -> tuple[list[dict], ata.segmenter]:
+    """A run to its end with a screen that never takes anything: this thread is Qt's, and it is busy here."""
+    block = ata.segmenter(RATE, FREQ, mode=mode, model=tiny, frame_ms=1.0, jsonl=str(path))
+    top = gr.top_block()
+    top.connect(blocks.vector_source_c(iq.tolist()), block)
+    sink = ata.waterfall(RATE, FREQ, 0.3) if waterfall else blocks.null_sink(gr.sizeof_gr_complex)
+    top.connect(block, sink)
+    if waterfall:
+        sink.qwidget().show()
+        top.msg_connect(block, "detects", sink, "detects")
+    top.run()
+    if waterfall:
+        assert sink.nitems_read(0) == len(iq)
+        assert len(sink._inbox._rows) == ROWS and 0 < len(sink._inbox._records) <= RECORDS
+        sink.qwidget().close()
+    return [json.loads(line) for line in path.read_text().splitlines()], block
+
+
+@pytest.mark.parametrize("mode", ["lossless", "live"])
+def test_a_screen_that_hangs_costs_no_frame(qtbot, tiny: str, tmp_path: Path, mode: str) -> None:
+    """350 frames, more than fill the screen, and no record less than without the waterfall."""
+    iq = np.tile(scene(), 35)
+    with_it, block = records_of(tiny, tmp_path / "with.jsonl", mode, iq, True)
+    without, _ = records_of(tiny, tmp_path / "without.jsonl", mode, iq, False)
+    assert len(with_it) + block.dropped_frames == 350
+    if mode == "lossless":
+        assert block.dropped_frames == 0
+        assert with_it == without
+    else:
+        assert with_it[-1]["frame"] == without[-1]["frame"] == 349
+
+
+def test_a_slow_screen_shows_the_newest(shown: Shown) -> None:
+    """Each refresh takes a fifth of a second, so most of the stream passes unseen; what is seen is new and bounded."""
+    widget, refresh = shown.widget, shown.widget.refresh
+    largest = []
+
+    def slowly() -> None:
+        begin = time.monotonic()
+        while time.monotonic() < begin + 0.2:
+            sum(range(1000))  # holds the interpreter as a slow picture would
+        largest.append((len(shown.waterfall._inbox._rows), len(shown.waterfall._inbox._records)))
+        refresh()
+
+    widget._timer.timeout.disconnect()
+    widget._timer.timeout.connect(slowly)
+    shown.wait_for(lambda: len(largest) >= 10)
+    widget._timer.stop()
+    shown.stop()
+    assert max(rows for rows, _ in largest) <= ROWS and max(records for _, records in largest) <= RECORDS
+    widget.refresh()
+    assert shown.segmenter.dropped_frames <= 1  # the one in hand at the end
+    assert widget.picture.sample_of(0) > shown.waterfall.nitems_read(0) - RATE / ROWS - 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"seconds": 0.1}, "the waterfall is 0.1 s long; at 4 MS/s it has to be between 0.3 and 60 s"),
+        ({"seconds": float("nan")}, "has to be between"),
+        ({"seconds": 61}, "has to be between"),
+        ({"samp_rate": 1e3, "seconds": 60}, "has to be between"),
+        ({"samp_rate": 0.0}, "sample rate is 0 MS/s"),
+    ],
+)
+def test_settings_that_cannot_work_are_said(qtbot, options: dict, says: str) -> None:
+    with pytest.raises(ata.AtaError, match=says):
+        ata.waterfall(**{"samp_rate": RATE, **options})
+
+
+def test_a_rate_that_cannot_work_is_refused_while_it_runs(qtbot) -> None:
+    block = ata.waterfall(RATE, FREQ, 1.0)
+    with pytest.raises(ata.AtaError, match="has to be between"):
+        block.set_samp_rate(0.5e6)
+
+
+@pytest.mark.parametrize(
+    ("before", "says"),
+    [
+        ("import sys; sys.modules['PyQt5'] = None", "needs PyQt5 and pyqtgraph"),
+        ("import sys; sys.modules['pyqtgraph'] = None", "needs PyQt5 and pyqtgraph"),
+        ("", "needs a Qt program around it"),
+    ],
+)
+def test_without_qt_the_module_works_and_the_waterfall_says_so(before: str, says: str) -> None:
+    program = f"""
+{before}
+from gnuradio import ata
+assert ata.segmenter and ata.recording_source
+try:
+    ata.waterfall(2e6)
+except ata.AtaError as refusal:
+    print(refusal)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 0 and says in ran.stdout, ran.stdout + ran.stderr
