@@ -11,6 +11,7 @@ from functools import cached_property
 import torch
 
 from training.errors import DataError
+from training.lines import between
 from training.waveforms.waveform import squared
 
 # TR 38.901 tables 7.7.2-1 to 7.7.2-5: (delay in delay spreads, power in dB); D and E begin with a line-of-sight tap.
@@ -89,7 +90,7 @@ class Channel:
         if self.max_doppler * len(iq) / rate < STEADY:
             size = good_size(len(iq) + room)
             middle = torch.tensor([start + len(iq) / rate / 2], dtype=torch.float64)
-            response = self._between(self._coarse(middle, size, rate), size, iq.device)[0]
+            response = self._over(self._coarse(middle, size, rate), size, rate, iq.device)[0]
             return torch.fft.ifft(torch.fft.fft(iq, size) * response)[: len(iq)]
         half = max(64, min(len(iq) // 2, int(rate / (STRETCHES * self.max_doppler))))
         blocks = len(iq) // half + 2
@@ -103,25 +104,25 @@ class Channel:
         batch = max(1, BATCH // size)
         for first in range(0, blocks, batch):
             some = slice(first, min(first + batch, blocks))
-            response = self._between(coarse[some], size, iq.device)
+            response = self._over(coarse[some], size, rate, iq.device)
             pieces = torch.fft.ifft(torch.fft.fft(padded.unfold(0, 2 * half, half)[some] * ramp, size) * response)
             for j, piece in enumerate(pieces, first):
                 out[j * half : j * half + size] += piece
         return out[half : half + len(iq)]
 
-    def _coarse(self, times: torch.Tensor, size: int, rate: float) -> torch.Tensor:
-        """Responses over the frequencies of an FFT of `size` samples, lowest first, no denser than paths need."""
-        step = RESPONSE_TURN / max(float(self.delay.max()), 1e-7)
-        points = min(size, math.ceil(rate / step) + 2)
-        low = -(size // 2) * rate / size
-        return self.response(times, torch.linspace(low, low + (size - 1) * rate / size, points, dtype=torch.float64))
+    def _step(self, size: int, rate: float) -> int:
+        """Bins of an FFT of `size` samples from one computed response to the next, no denser than paths need."""
+        return max(1, int(RESPONSE_TURN / max(float(self.delay.max()), 1e-7) * size / rate))
 
-    @staticmethod
-    def _between(coarse: torch.Tensor, size: int, device: torch.device) -> torch.Tensor:
-        """Responses [T, K] interpolated and in an FFT's order: complex64 [T, size]."""
-        parts = torch.view_as_real(coarse).movedim(-1, 1).to(device)
-        fine = torch.nn.functional.interpolate(parts, size=size, mode="linear", align_corners=True)
-        return torch.fft.ifftshift(torch.complex(fine[:, 0], fine[:, 1]), dim=1)
+    def _coarse(self, times: torch.Tensor, size: int, rate: float) -> torch.Tensor:
+        """Responses every `_step` bins, from the lowest frequency on: complex64 [T, K]."""
+        step = self._step(size, rate)
+        bins = torch.arange(-(-size // step) + 1, dtype=torch.float64) * step - size // 2
+        return self.response(times, bins * rate / size)
+
+    def _over(self, coarse: torch.Tensor, size: int, rate: float, device: torch.device) -> torch.Tensor:
+        """`_coarse`'s responses interpolated and in an FFT's order: complex64 [T, size]."""
+        return torch.fft.ifftshift(between(coarse.to(device), self._step(size, rate))[:, :size], dim=1)
 
 
 def _turned(turns: torch.Tensor) -> torch.Tensor:

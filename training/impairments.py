@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 import torch
 
+from training.lines import between
+from training.waveforms.waveform import squared
+
 LINE = 1 / 256  # of the band: levels of lines and 1/f noise are relative to the noise in this much of it
 TILE = 1024  # samples; work goes on in rows of this many
 COURSE_RATE = 250e3  # points a second of slow courses (phase noise, 1/f), straight between them
@@ -115,12 +118,12 @@ class Receiver:
             iq = _resample(iq, self.clock_ppm * 1e-6)
         work = torch.nn.functional.pad(iq, (0, -count % TILE))
         if self.phase_noise:
-            _multiply(work, self._phase(len(work), samp_rate), _course_step(samp_rate))
+            work *= between(self._phase(len(work), samp_rate).to(work.device), _course_step(samp_rate))
         if self.iq_db is not None:
             work.add_(work.conj().resolve_conj() * (10 ** (-self.iq_db / 20) * complex(math.cos(self.iq_angle),
                                                                                        math.sin(self.iq_angle))))
         if self.flicker_db is not None:
-            _add(work, self._flicker(len(work), samp_rate), _course_step(samp_rate))
+            work += between(self._flicker(len(work), samp_rate).to(work.device), _course_step(samp_rate))
         self._add_lines(work, samp_rate)
         work = work[:count]
         parts = torch.view_as_real(work)
@@ -128,7 +131,7 @@ class Receiver:
             parts[int(instant * count) :] *= 10 ** (step / 20)
         if self.compression_db is not None or self.bits is not None:
             rms = float(torch.linalg.vector_norm(parts)) / math.sqrt(2 * count) or 1.0
-            self._saturate(parts, rms)
+            self._saturate(work, rms)
         for begin, length in self.gaps:
             parts[int(begin * count) : int((begin + length) * count)] = 0
         for begin, length in self.splices:
@@ -158,15 +161,15 @@ class Receiver:
         inner = torch.polar(amplitude[:, None].expand_as(along).contiguous(), along).to(torch.complex64).to(work.device)
         work.view(-1, TILE).addmm_(outer, inner)
 
-    def _saturate(self, parts: torch.Tensor, rms: float) -> None:
-        """Amplifier and converter, in place; float32 [N, 2]."""
+    def _saturate(self, work: torch.Tensor, rms: float) -> None:
+        """Amplifier and converter, in place."""
         if self.compression_db is not None:  # C. Rapp's solid-state amplifier with p = 1
             limit = 2 * rms**2 * 10 ** (self.compression_db / 10)
-            parts *= (parts.square().sum(-1) / limit).add_(1).rsqrt_()[:, None]
+            work *= squared(work).div_(limit).add_(1).rsqrt_()
         if self.bits is not None:
             levels = 2 ** (self.bits - 1)
             scale = levels / (rms * 10 ** (self.headroom_db / 20))
-            parts.mul_(scale).round_().clamp_(-levels, levels - 1).mul_(1 / scale)
+            torch.view_as_real(work).mul_(scale).round_().clamp_(-levels, levels - 1).mul_(1 / scale)
 
     def _phase(self, count: int, samp_rate: float) -> torch.Tensor:
         """Rotations complex64 [points] of a synthesiser: phase noise flat to PLL_BANDWIDTH, then falling as 1/f^2."""
@@ -207,21 +210,6 @@ def _gauss(count: int, seed: int) -> torch.Tensor:
     return torch.view_as_complex(drawn) / math.sqrt(2)
 
 
-def _between(course: torch.Tensor, step: int, device: torch.device) -> torch.Tensor:
-    """A slow course [points + 1], straight between its points: complex64 [points, step]."""
-    course = course.to(device)
-    share = torch.arange(step, device=device) / step
-    return torch.addcmul(course[:-1, None], (course[1:] - course[:-1])[:, None], share.to(torch.complex64)[None])
-
-
-def _multiply(work: torch.Tensor, course: torch.Tensor, step: int) -> None:
-    work.view(-1, step).mul_(_between(course, step, work.device))
-
-
-def _add(work: torch.Tensor, course: torch.Tensor, step: int) -> None:
-    work.view(-1, step).add_(_between(course, step, work.device))
-
-
 def _resample(iq: torch.Tensor, error: float) -> torch.Tensor:
     """The samples a clock takes that runs too fast by `error`: sample n is the one at n / (1 + error).
 
@@ -233,13 +221,15 @@ def _resample(iq: torch.Tensor, error: float) -> torch.Tensor:
     late = (first + CLOCK_BLOCK / 2) * (1 / (1 + error) - 1)
     whole = late.round()
     begin = (first + whole).long() - CLOCK_GUARD
-    index = (begin[:, None] + torch.arange(size)).clamp(0, count - 1).to(device)
+    before = max(0, -int(begin.min()))
+    padded = torch.cat([iq[:1].expand(before), iq, iq[-1:].expand(max(0, int(begin.max()) + size - count))])
+    pieces = padded.unfold(0, size, 1).index_select(0, (begin + before).to(device))
     ramp = torch.fft.fftfreq(size, dtype=torch.float64)
     steps = 256  # of a sample: finer than what the delay moves within a block
     table = torch.polar(torch.ones(steps + 1, size, dtype=torch.float64),
                         2 * math.pi * (torch.arange(steps + 1) / steps - 0.5)[:, None] * ramp)
     turn = table.to(torch.complex64)[((late - whole + 0.5) * steps).round().long()].to(device)
-    moved = torch.fft.ifft(torch.fft.fft(iq[index]) * turn)
+    moved = torch.fft.ifft(torch.fft.fft(pieces) * turn)
     return moved[:, CLOCK_GUARD : CLOCK_GUARD + CLOCK_BLOCK].reshape(-1)[:count].contiguous()
 
 

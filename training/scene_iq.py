@@ -14,11 +14,12 @@ from dataclasses import replace
 
 import torch
 
+from training.lines import between
 from training.scene_model import LEAD, Emitter, Scene, response_times
 from training.waveforms.ofdm import OfdmWaveform, modulate
 
 SPAN_STEP = 200e-6  # s; over spans of whole steps the standards' rates have whole numbers of samples
-CURVE_POINTS = 4097  # at which filters are worked out over a spectrum, straight lines between them
+CURVE_POINTS = 4096  # at which filters are worked out over a spectrum, straight lines between them
 CURVE_TURN = 0.03  # turns of a channel's latest path from point to point: -48 dB of error
 
 
@@ -26,15 +27,18 @@ def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
     """-> complex64 [count]; white noise of density 1 per Hz in front of the receiver, seeded by the scene."""
     device = torch.device(device)
     rate = scene.samp_rate
-    span = math.ceil((scene.duration + 2 * LEAD) / SPAN_STEP) * SPAN_STEP
+    span = _smooth(math.ceil((scene.duration + 2 * LEAD) / SPAN_STEP)) * SPAN_STEP
     bins = round(span * rate)
     source = torch.Generator(device).manual_seed(scene.seed % 2**62)
     noise = torch.randn(bins, 2, generator=source, device=device) * math.sqrt(rate / bins / 2)
     spectrum = torch.view_as_complex(noise)
     receiver = scene.receiver
     if receiver:
-        gain = receiver.power_response(torch.linspace(-0.5, 0.5, CURVE_POINTS, device=device)).sqrt()
-        spectrum *= torch.fft.ifftshift(_fine(gain[None], bins)[0])
+        step = -(-bins // CURVE_POINTS)
+        freqs = (torch.arange(CURVE_POINTS + 1, device=device) * step - bins // 2) / bins
+        gain = between(receiver.power_response(freqs).sqrt(), step)[:bins]
+        spectrum[: bins - bins // 2] *= gain[bins // 2 :]
+        spectrum[bins - bins // 2 :] *= gain[: bins // 2]
     for emitter in scene.emitters:
         _add(spectrum, emitter, scene, span)
     iq = torch.fft.ifft(spectrum, norm="forward")[round(LEAD * rate) :][: scene.count]
@@ -49,7 +53,7 @@ def _add(spectrum: torch.Tensor, emitter: Emitter, scene: Scene, span: float) ->
     rate = count / span  # the native rate, to a part in a million where it does not divide the span
     own = _samples(waveform, count, device)
     channel = emitter.channel
-    if channel is not None and len(response_times(channel, scene.duration)) > 1:
+    if channel is not None and not _stands_still(emitter, scene):
         own = channel.apply(own, rate, start=-LEAD)
     whole = round(emitter.center * span)
     turn = emitter.center - whole / span  # what is left of the shift after whole bins
@@ -63,8 +67,9 @@ def _add(spectrum: torch.Tensor, emitter: Emitter, scene: Scene, span: float) ->
     part = torch.cat([own[count + first :], own[: max(last, 0)]] if first < 0 else [own[first:last]])
     if last < 0:
         part = part[: last - first]
-    curve = _curve(emitter, scene, first / span, (last - 1) / span, rate).to(device)
-    part *= torch.view_as_complex(_fine(torch.view_as_real(curve).T, len(part)).T.contiguous())
+    step = _curve_step(emitter, scene, len(part), span)
+    freqs = (first + torch.arange(-(-len(part) // step) + 1, dtype=torch.float64) * step) / span
+    part *= between(_curve(emitter, scene, freqs, rate).to(device), step)[: len(part)]
     at = (first + whole) % len(spectrum)
     while len(part):  # what lies beyond an end of the band comes in at the other
         room = min(len(part), len(spectrum) - at)
@@ -72,25 +77,28 @@ def _add(spectrum: torch.Tensor, emitter: Emitter, scene: Scene, span: float) ->
         part, at = part[room:], 0
 
 
-def _curve(emitter: Emitter, scene: Scene, low: float, high: float, rate: float) -> torch.Tensor:
-    """What an emitter's spectrum is multiplied by between two frequencies (Hz from its centre), complex64 [points]:
-    its level, its filters, the receiver's, and its channel where that stands still."""
-    channel = emitter.channel
-    steady = channel is not None and len(response_times(channel, scene.duration)) == 1
-    points = CURVE_POINTS
-    if steady:
-        points = max(points, math.ceil((high - low) * float(channel.delay.max()) / CURVE_TURN))
-    freqs = torch.linspace(low, high, points, dtype=torch.float64)
+def _stands_still(emitter: Emitter, scene: Scene) -> bool:
+    return emitter.channel is not None and len(response_times(emitter.channel, scene.duration)) == 1
+
+
+def _curve_step(emitter: Emitter, scene: Scene, bins: int, span: float) -> int:
+    """Bins from one point of `_curve` to the next."""
+    step = -(-bins // CURVE_POINTS)
+    if _stands_still(emitter, scene):
+        step = min(step, int(CURVE_TURN / max(float(emitter.channel.delay.max()), 1e-9) * span))
+    return max(1, step)
+
+
+def _curve(emitter: Emitter, scene: Scene, freqs: torch.Tensor, rate: float) -> torch.Tensor:
+    """What an emitter's spectrum is multiplied by at freqs [K], Hz from its centre, complex64 [K]: its level, its
+    filters, the receiver's, and its channel where that stands still."""
     curve = emitter.filter_gain(freqs) * _edge(freqs, rate) * math.sqrt(emitter.gain(scene.duration))
     if scene.receiver:
         curve = curve * scene.receiver.band_edge((freqs + emitter.center) / scene.samp_rate).sqrt()
     curve = curve.to(torch.complex64)
-    return curve * channel.response(response_times(channel, scene.duration), freqs)[0] if steady else curve
-
-
-def _fine(curves: torch.Tensor, count: int) -> torch.Tensor:
-    """Curves float32 [C, points] interpolated to `count` points from end to end."""
-    return torch.nn.functional.interpolate(curves[None], size=count, mode="linear", align_corners=True)[0]
+    if not _stands_still(emitter, scene):
+        return curve
+    return curve * emitter.channel.response(response_times(emitter.channel, scene.duration), freqs)[0]
 
 
 def _samples(waveform: object, count: int, device: torch.device) -> torch.Tensor:
@@ -99,6 +107,13 @@ def _samples(waveform: object, count: int, device: torch.device) -> torch.Tensor
         return waveform.iq(count).to(device)
     shifted = [replace(g, re=g.re.to(device), start=g.start + LEAD) for g in waveform.grids]
     return sum(modulate(g, waveform.native_rate, count) for g in shifted)
+
+
+def _smooth(steps: int) -> int:
+    """The next number of steps without a prime factor beyond 17, of which the Fourier transforms' sizes are multiples."""
+    while math.gcd(steps, (2 * 3 * 5 * 7 * 11 * 13 * 17) ** 8) < steps:
+        steps += 1
+    return steps
 
 
 def _kept(count: int, shift: int, bins: int, reach: float) -> tuple[int, int]:
