@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from html import escape
 
 import numpy as np
@@ -16,6 +17,7 @@ from .records import Band, Record
 from .waterfall_picture import ROWS, Box, Inbox, Name, Picture
 
 REFRESH_MS = 40
+DRAWING_SHARE = 0.2  # of Qt's time, at most
 SLOW_EVERY = 10  # refreshes between two updates of names and colours: text has to stand still to be read
 NAME_LEVELS = 6  # names above each other at most
 LOWEST_BOX_PX = 24
@@ -47,8 +49,11 @@ class WaterfallWidget(QtWidgets.QWidget):
         self.plot = pg.PlotWidget(background=GROUND)
         self._build_plot()
         self._build_layout(title)
-        self._timer = QtCore.QTimer(self)
-        self._timer.timeout.connect(self.refresh)
+        self._begun = 0.0
+        self._timer = QtCore.QTimer(self, singleShot=True)
+        self._timer.timeout.connect(self._tick)
+        self._drawn = QtCore.QTimer(self, singleShot=True)
+        self._drawn.timeout.connect(self._rest)
         self._timer.start(REFRESH_MS)
 
     # What stands where
@@ -133,6 +138,16 @@ class WaterfallWidget(QtWidgets.QWidget):
         self.plot.scene().sigMouseClicked.connect(self._clicked)
 
     # From the inbox to the screen
+
+    def _tick(self) -> None:
+        self._begun = time.monotonic()
+        self.refresh()
+        self._drawn.start(0)  # after Qt has painted
+
+    def _rest(self) -> None:
+        """Until the next time: where drawing takes long, the stream needs the processor more than the screen does."""
+        took = 1e3 * (time.monotonic() - self._begun)
+        self._timer.start(round(max(REFRESH_MS - took, took * (1 / DRAWING_SHARE - 1))))
 
     def refresh(self, names: bool = False) -> None:
         """Draws what came since the last time, unless paused or out of sight: then the inbox forgets by itself.
