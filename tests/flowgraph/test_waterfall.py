@@ -233,6 +233,19 @@ def test_the_axis_follows_the_radio(qtbot, tiny: str) -> None:
     assert not near(pixels, COLOURS["LTE"], *made.at(798.7, 0.3), reach=6)
 
 
+def test_setters_and_messages_retune_it_too(shown: Shown) -> None:
+    shown.wait_for(lambda: shown.widget.picture.center_freq == FREQ)
+    shown.waterfall.set_center_freq(9e8)
+    shown.wait_for(lambda: shown.widget.picture.center_freq == 9e8)
+    assert shown.widget.view.viewRange()[0] == pytest.approx([898, 902], abs=0.01)
+    message = pmt.cons(pmt.intern("freq"), pmt.from_double(7e8))
+    shown.waterfall.to_basic_block()._post(pmt.intern("freq"), message)
+    shown.wait_for(lambda: shown.widget.picture.center_freq == 7e8)
+    shown.waterfall.set_samp_rate(2e6)
+    shown.wait_for(lambda: shown.widget.picture.samp_rate == 2e6)
+    assert shown.widget.view.viewRange()[0] == pytest.approx([699, 701], abs=0.01)
+
+
 def test_messages_that_are_no_records_change_nothing(shown: Shown, capfd: pytest.CaptureFixture) -> None:
     port = pmt.intern("detects")
     for nonsense in NO_RECORDS:
