@@ -16,29 +16,34 @@ for p in $packages; do
 done
 if [ -n "$missing" ]; then
     echo "installing:$missing"
-    as_root=""
-    [ "$(id -u)" = 0 ] || as_root=sudo
+    as_root=env
+    [ "$(id -u)" = 0 ] || as_root="sudo env"
     $as_root apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends $missing
+    $as_root DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Use-Pty=0 install -y -qq --no-install-recommends $missing
 fi
 
 # The distribution's interpreter: GNU Radio's bindings belong to it and to its numpy.
-[ -x .venv/bin/python ] || /usr/bin/python3 -m venv --system-site-packages .venv
+[ -x .venv/bin/pip ] || /usr/bin/python3 -m venv --system-site-packages .venv
 numpy=$(/usr/bin/python3 -c 'import numpy; print(numpy.__version__)')
 { cat constraints.txt; echo "numpy==$numpy"; } > .venv/constraints.txt
 printf '[install]\nconstraint = %s\n' "$PWD/.venv/constraints.txt" > .venv/pip.conf
+[ "$(.venv/bin/python -c 'import numpy; print(numpy.__version__)')" = "$numpy" ] || .venv/bin/python -m pip uninstall -q -y numpy
 for part in runtime training dev; do
     stamp=.venv/.$part-$(cat "requirements/$part.txt" .venv/constraints.txt | sha256sum | cut -c1-12)
     if [ ! -e "$stamp" ]; then
-        .venv/bin/pip install -q -r "requirements/$part.txt"
+        [ "$part" != training ] || echo "installing PyTorch: gigabytes, or a tenth of it as docs/install.md says"
+        .venv/bin/python -m pip install -q -r "requirements/$part.txt"
         touch "$stamp"
     fi
     [ "$part" != "$level" ] || break
 done
 
-[ -e build/build.ninja ] || cmake -B build -G Ninja -DCMAKE_BUILD_TYPE=Release \
-    -DCMAKE_INSTALL_PREFIX="$PWD/.venv" -DPYTHON_EXECUTABLE="$PWD/.venv/bin/python" > build.log 2>&1 ||
-    { cat build.log; exit 1; }
-rm -f build.log
+# A build folder of another place, or one that was set up for another prefix, is set up anew.
+ours() { [ -e build/build.ninja ] && grep -qxF "$1" build/CMakeCache.txt; }
+if ! { ours "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" && ours "CMAKE_INSTALL_PREFIX:PATH=$PWD/.venv"; }; then
+    cmake --fresh -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$PWD/.venv" \
+        -DPYTHON_EXECUTABLE="$PWD/.venv/bin/python" > build.log 2>&1 || { cat build.log; exit 1; }
+    rm -f build.log
+fi
 cmake --build build -- --quiet
 cmake --install build > build/install.log
