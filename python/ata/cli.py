@@ -28,15 +28,20 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(format="ata-sense: %(message)s", stream=sys.stderr)
     logging.getLogger("ata").setLevel(logging.INFO)
     try:
-        return args.run(args)
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
     except AtaError as failure:
         print(f"ata-sense: {failure}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of a pipe has seen enough; Python must not try to write the rest
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as failure:  # of standard output: what is written elsewhere has sentences of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python must not try to write the rest
+        if isinstance(failure, BrokenPipeError):  # the reader has seen enough
+            return 0
+        print(f"ata-sense: standard output cannot be written: {failure.strerror}", file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:

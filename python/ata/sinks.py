@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -65,9 +65,14 @@ class JsonLines:
 
     def write(self, record: Record) -> None:
         line = record.to_json() + "\n"
-        with _writing(self._path):
-            self._file.write(line)
-            self._file.flush()
+        try:
+            with _writing(self._path):
+                self._file.write(line)
+                self._file.flush()
+        except AtaError:
+            with suppress(OSError):  # what could not be written would be tried again, with a complaint, at the end
+                self._file.close()
+            raise
         self.size += len(line)
 
     def flush(self) -> None:

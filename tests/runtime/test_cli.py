@@ -190,6 +190,20 @@ def test_a_reader_that_has_seen_enough_is_no_fault(long_recording: Path) -> None
     assert run.returncode == 0
 
 
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize("args", ["doctor", "replay noise.sigmf-meta", "replay noise.sigmf-meta --jsonl -"])
+def test_a_full_disk_behind_standard_output_is_one_sentence(recording: Path, args: str, buffered: bool) -> None:
+    env = {**os.environ, "PYTHONUNBUFFERED": "" if buffered else "1"}
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, ROOT / "apps" / "ata-sense", *args.split()], stdout=full, stderr=subprocess.PIPE, text=True,
+            env=env, cwd=recording.parent, check=False, timeout=120,
+        )  # fmt: skip
+    assert ran.returncode == 2
+    assert ran.stderr.splitlines()[-1].endswith("cannot be written: No space left on device")
+    assert all(line.startswith("ata-sense: ") for line in ran.stderr.splitlines())
+
+
 def test_a_module_that_does_not_load_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "gnuradio").mkdir()
     (tmp_path / "gnuradio" / "__init__.py").touch()
