@@ -122,12 +122,17 @@ class Spectrogram:
         axes[0].set(ylabel="ms", ylim=(duration, 0))
         more = f" (and {len(self._left_out)} more tunings)" if self._left_out else ""
         figure.suptitle(self._title + more, fontsize=12)
-        try:
-            figure.savefig(path, dpi=110, format="png")
-        except OSError as failure:
-            raise AtaError(f"{path} cannot be written: {failure.strerror}") from failure
-        finally:
-            plt.close(figure)
+        write_figure(figure, path)
+
+
+def write_figure(figure: plt.Figure, path: str | Path) -> None:
+    """Writes a PNG and lets go of the figure. AtaError where the file cannot be written."""
+    try:
+        figure.savefig(path, dpi=110, format="png")
+    except OSError as failure:
+        raise AtaError(f"{path} cannot be written: {failure.strerror}") from failure
+    finally:
+        plt.close(figure)
 
 
 def _levels(panel: _Panel) -> list[np.ndarray]:

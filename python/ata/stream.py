@@ -81,15 +81,16 @@ class FrameStream:
         samp_rate, center_freq: Hz, until `retune` says otherwise.
         frame_ms: frame duration, ms.
         settle_samples: samples skipped after a retune or a gap.
+        period: frames begin at samples whose index it divides; what lies between is skipped.
 
     Raises AtaError where rate or duration are outside the accepted ranges.
     """
 
     def __init__(self, grid: ModelFile | Grid, samp_rate: float, center_freq: float, frame_ms: float,
-                 settle_samples: int = 0) -> None:
+                 settle_samples: int = 0, period: int = 1) -> None:
         self._grid = grid
         self._frame_ms = frame_ms
-        self._settle_samples = settle_samples
+        self.settle_samples, self._period = settle_samples, period
         self.center_freq = center_frequency(center_freq)
         self.samp_rate = float(samp_rate)
         self._front = self._front_end(self.samp_rate)
@@ -113,6 +114,8 @@ class FrameStream:
         """complex64 [n] whose first sample has the absolute index `offset` -> the frames they complete."""
         at = 0
         while at < len(samples):
+            if self._front.position == 0:
+                self._skip += -(offset + at + self._skip) % self._period
             if self._skip:
                 step = min(self._skip, len(samples) - at)
                 self._skip -= step
@@ -162,7 +165,7 @@ class FrameStream:
     def interrupt(self) -> int:
         """Discards and counts the frame in hand and lets the radio settle; -> samples discarded."""
         lost = self._discard()
-        self._skip = self._settle_samples
+        self._skip = self.settle_samples
         return lost
 
     def end(self) -> int:

@@ -1,0 +1,180 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sweeps kept in SQLite: what is the same band, how much it was on, and what survives."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gnuradio.ata.errors import AtaError
+from gnuradio.ata.occupancy import Occupancy, Occupied
+from gnuradio.ata.occupancy_plot import draw_occupancy
+from gnuradio.ata.records import Band
+from gnuradio.ata.scan import Plan, Sweep
+from gnuradio.ata.stitch import Wide
+
+MHZ = 1e6
+START = 1_790_000_000.0  # s since 1970
+
+
+def band(label: str, low: float, high: float, confidence: float = 0.9, snr: float | None = 20.0, duty: float = 1.0) -> Band:
+    """Edges in MHz."""
+    return Band(label, low * MHZ, high * MHZ, confidence, snr, duty)
+
+
+def sweep(number: int, *bands: Band, low: float = 700, high: float = 960) -> Sweep:
+    """The sweep of minute `number`; edges in MHz."""
+    plan = Plan(low * MHZ, high * MHZ, 2.4e6, 40.0, 9375.0, 4, 192, (800 * MHZ,))
+    wide = Wide(np.ones((1, 4), np.float32), low * MHZ, (high - low) * MHZ / 4)
+    begun = START + 60 * number
+    return Sweep(number, begun, begun + 20, plan, 1, "tiny-1", "none", wide, bands)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Occupancy:
+    return Occupancy(tmp_path / "occupancy.db")
+
+
+def only(store: Occupancy) -> Occupied:
+    (found,) = store.bands()
+    return found
+
+
+def test_duty_first_and_last_seen_over_all_sweeps_that_covered_the_band(store: Occupancy) -> None:
+    store.add(sweep(0))
+    store.add(sweep(1, band("LTE", 791, 801, duty=0.5)))
+    store.add(sweep(2, band("LTE", 791.1, 801.1)))
+    store.add(sweep(3))
+    store.add(sweep(4, low=850))  # does not reach it
+    store.add(sweep(5, high=795))
+    found = only(store)
+    assert (found.seen, found.sweeps, found.duty_cycle) == (2, 4, 0.375)
+    assert (found.first_seen, found.last_seen) == ("2026-09-21T14:14:20.000000Z", "2026-09-21T14:15:20.000000Z")
+    assert (found.freq_lower_edge, found.freq_upper_edge) == pytest.approx((791.05 * MHZ, 801.05 * MHZ))
+    assert store.sweeps == 6
+
+
+def test_the_label_has_most_confidence_and_the_others_votes_are_kept(store: Occupancy) -> None:
+    for number, (label, confidence) in enumerate([("LTE", 0.4), ("NR", 0.9), ("LTE", 0.4), ("other", 0.3)]):
+        store.add(sweep(number, band(label, 791, 801, confidence, snr=10.0 + number)))
+    found = only(store)
+    assert (found.label, found.confidence, found.snr_db) == ("NR", 0.9, 11.0)
+    assert found.votes == {"NR": 1, "LTE": 2, "other": 1}
+
+
+def test_a_band_is_the_same_while_its_edges_stay_within_a_tenth_of_it(store: Occupancy) -> None:
+    store.add(sweep(0, band("LTE", 791, 801), band("NR", 811, 821), band("other", 935.2, 935.4)))
+    store.add(sweep(1, band("LTE", 791.7, 800.4), band("NR", 811, 822.5), band("other", 935.22, 935.42)))
+    found = [(round(b.freq_lower_edge / MHZ, 2), round(b.freq_upper_edge / MHZ, 2), b.seen) for b in store.bands()]
+    assert found == [(791.35, 800.7, 2), (811, 821, 1), (811, 822.5, 1), (935.21, 935.41, 2)]
+
+
+def test_two_bands_of_one_sweep_are_never_one(store: Occupancy) -> None:
+    store.add(sweep(0, band("LTE", 791, 801)))
+    store.add(sweep(1, band("LTE", 791.5, 801.5), band("NR", 790.8, 800.8)))
+    assert sorted((round(b.freq_lower_edge / MHZ, 2), b.seen) for b in store.bands()) == [(790.9, 2), (791.5, 1)]
+
+
+def test_levels_that_are_unknown_stay_unknown(store: Occupancy) -> None:
+    store.add(sweep(0, band("LTE", 791, 801, snr=None)))
+    assert only(store).snr_db is None
+
+
+def test_a_file_goes_on_where_it_was_and_is_read_while_it_is_written(tmp_path: Path) -> None:
+    first = Occupancy(tmp_path / "o.db")
+    first.add(sweep(0, band("LTE", 791, 801)))
+    reader = Occupancy(tmp_path / "o.db", read_only=True)
+    first.add(sweep(1, band("LTE", 791, 801)))
+    assert only(reader).seen == 2
+    first.close()
+    again = Occupancy(tmp_path / "o.db")
+    again.add(sweep(2, band("LTE", 791, 801)))
+    assert only(reader).seen == 3
+
+
+WRITER = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from test_occupancy import band, sweep
+from gnuradio.ata.occupancy import Occupancy
+store = Occupancy(sys.argv[1])
+for number in range(10**9):
+    store.add(sweep(number, *(band("LTE", 700 + 2 * i, 701 + 2 * i) for i in range(50))))
+    print(number, flush=True)
+"""
+
+
+def test_a_scan_that_is_killed_leaves_every_finished_sweep_whole(tmp_path: Path) -> None:
+    path = tmp_path / "o.db"
+    command = [sys.executable, "-c", WRITER, path, Path(__file__).parent]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        said = [int(writer.stdout.readline()) for _ in range(20)]
+        writer.kill()
+        said += [int(line) for line in writer.stdout if line.endswith("\n")]
+    store = Occupancy(path, read_only=True)
+    assert store.sweeps in (len(said), len(said) + 1)
+    assert {b.seen for b in store.bands()} == {store.sweeps} and len(store.bands()) == 50
+    assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def foreign(path: Path) -> None:
+    sqlite3.connect(path).execute("CREATE TABLE birds (name TEXT)").connection.commit()
+
+
+def newer(path: Path) -> None:
+    Occupancy(path).close()
+    sqlite3.connect(path).execute("PRAGMA user_version = 7")
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: path.write_bytes(b"frequency,label\n" * 100), "not a database"),
+        (foreign, "is no occupancy file of gr-ata"),
+        (newer, "has version 7; this gr-ata reads version 1"),
+        (lambda path: path.mkdir(), "unable to open database file"),
+    ],
+)
+def test_a_file_that_is_not_ours_is_refused_and_left_as_it_is(tmp_path: Path, make, says: str) -> None:
+    path = tmp_path / "o.db"
+    make(path)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(AtaError, match=says) as refusal:
+        Occupancy(path)
+    assert "\n" not in str(refusal.value)
+    assert before is None or path.read_bytes() == before
+
+
+def test_what_is_not_there_is_not_made_by_looking(tmp_path: Path) -> None:
+    with pytest.raises(AtaError, match="there is no occupancy file"):
+        Occupancy(tmp_path / "absent.db", read_only=True)
+    assert not (tmp_path / "absent.db").exists()
+
+
+def test_a_disk_that_is_full_is_one_sentence(tmp_path: Path) -> None:
+    store = Occupancy(tmp_path / "o.db")
+    store._db.execute("PRAGMA max_page_count = 4")
+    with pytest.raises(AtaError, match="cannot be used: database or disk is full"):
+        store.add(sweep(0, *(band("LTE", 700 + i, 700.5 + i) for i in range(200))))
+    assert store.sweeps == 0 and store.bands() == []
+
+
+@pytest.mark.parametrize("sweeps", [1, 7, 1000])
+def test_a_picture_of_few_and_of_many_sweeps(tmp_path: Path, sweeps: int) -> None:
+    store = Occupancy(":memory:")
+    for number in range(sweeps):
+        bands = [band("LTE", 791, 801)] if number % 2 else [band("LTE", 791, 801), band("NR", 811, 821, duty=0.3)]
+        store.add(sweep(number, *bands))
+    draw_occupancy(store, tmp_path / "o.png")
+    assert (tmp_path / "o.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_moments_of_a_picture_hold_every_sighting(store: Occupancy) -> None:
+    for number in range(25):
+        store.add(sweep(number, *([band("LTE", 791, 801, duty=0.5)] if number >= 10 else [])))
+    sweeps, each, duty = store.history(5)
+    assert (len(sweeps), each) == (25, 5)
+    assert duty == {1: {2: 2.5, 3: 2.5, 4: 2.5}}
