@@ -15,7 +15,9 @@ from .doctor import examine
 from .engines.choose import ENGINES
 from .errors import AtaError
 from .live_cli import add_live
+from .occupancy_cli import add_occupancy
 from .recordings import Recording, open_recording
+from .scan_cli import add_scan
 from .sensor import Analysis, Sensor, replay
 from .sinks import JsonLines, SigmfAnnotations
 
@@ -60,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument("--freq", type=float, help="raw IQ: centre frequency, Hz")
     play.add_argument("--format", help="raw IQ: SigMF data type, such as cu8 or ci16_le")
     add_live(commands)
+    add_scan(commands)
+    add_occupancy(commands)
     doctor = commands.add_parser("doctor", help="check GNU Radio, the module, the model and the engines")
     doctor.set_defaults(run=lambda args: examine())
     return parser

@@ -50,6 +50,13 @@ class Channel:
             except OSError:
                 os._exit(1)
 
+    def receive(self) -> object:
+        """Waits for a message of the other end, "stop" where it asks for that; ends the process if it is gone."""
+        try:
+            return self._connection.recv()
+        except GONE:
+            os._exit(1)
+
     def stop_asked(self, timeout: float) -> bool:
         """Waits up to `timeout` seconds for the other end to say stop, or to go."""
         return self._connection.poll(timeout)
@@ -94,10 +101,14 @@ class Isolated:
             raise Ended(self._how()) from None
         return None
 
+    def send(self, message: object) -> None:
+        """Hands a picklable object to the process; that it is gone is for `receive` to say."""
+        with suppress(OSError):
+            self._connection.send(message)
+
     def ask_to_stop(self) -> None:
         """Lets the process end by itself; what it still sends is there to receive, until Ended."""
-        with suppress(OSError):
-            self._connection.send("stop")
+        self.send("stop")
 
     def kill(self) -> None:
         """Ends the process at once if it has not ended by itself; what it had sent can still be received."""

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from .engines.choose import ENGINES
@@ -21,6 +20,7 @@ from .radios import parse_gain
 from .recordings import open_recording
 from .rotation import Rotating
 from .sinks import JsonLines, SigmfAnnotations, Sink, ours
+from .stopping import ended_by_signals
 
 SIGMF_MB = 8  # a SigMF file is held in memory until it is set aside
 
@@ -65,7 +65,7 @@ def run_live(args: argparse.Namespace) -> int:
             sinks.append(sink)
             closing.callback(sink.close)
         live = Live(settings, sinks, screen, reconnect=args.reconnect, frames=args.frames, seconds=args.seconds)
-        with _ended_by_signals(live):
+        with ended_by_signals(live.stop):
             try:
                 live.run()
             finally:
@@ -114,21 +114,3 @@ def _settings(args: argparse.Namespace) -> LiveSettings:
         keep.check()
     return LiveSettings(args.source, rate, freq, parse_gain(args.gain), args.model or "", args.engine,
                         args.frame_ms or 0.0, keep)  # fmt: skip
-
-
-@contextmanager
-def _ended_by_signals(live: Live) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end it in an orderly way; a second one at once."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-
-    def end(number: int, _: object) -> None:
-        live.stop()
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    before = {number: signal.signal(number, end) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

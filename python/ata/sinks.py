@@ -36,6 +36,12 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
+class HasJson(Protocol):
+    """A record of a frame, or of a sweep."""
+
+    def to_json(self) -> str: ...
+
+
 @contextmanager
 def _writing(path: object) -> Iterable[None]:
     try:
@@ -63,7 +69,7 @@ class JsonLines:
         self._file = _open(path) if isinstance(path, str | Path) else path
         self.size = 0
 
-    def write(self, record: Record) -> None:
+    def write(self, record: HasJson) -> None:
         line = record.to_json() + "\n"
         try:
             with _writing(self._path):

@@ -1,0 +1,183 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `ata-sense scan`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from itertools import count
+
+import numpy as np
+
+from .engines.choose import ENGINES, open_engine
+from .errors import AtaError
+from .model import ModelFile, read_model
+from .occupancy import Occupancy
+from .occupancy_cli import print_table
+from .radio_tuner import RadioSettings, RadioTuner
+from .radios import parse_gain
+from .records import Record
+from .scan import PERIOD, Plan, Scanner, Sweep, Tuner, hertz, make_plan
+from .sensor import Analysis
+from .sim_radio import SimRadio
+from .sinks import JsonLines
+from .stopping import ended_by_signals
+from .stream import FrameStream, Grid
+
+BAR = 24  # characters
+MOST_COLUMNS = 2048  # of a picture
+# ms to skip after a retune: what a radio's and its driver's buffers still hold of the old frequency. rtl-sdr's hold
+# 55 ms at 2.4 MS/s each.
+SETTLE_MS, SIM_SETTLE_MS, LONGEST_SETTLE_MS = 100.0, 10.0, 10_000.0
+
+
+def add_scan(commands: argparse._SubParsersAction) -> None:
+    """Adds the command to the parser."""
+    scan = commands.add_parser("scan", help="step a radio across a band that is wider than its own")
+    scan.set_defaults(run=run_scan)
+    scan.add_argument("--from", dest="low", required=True, help="lower end, Hz (700M, 0.7G, 700e6)")
+    scan.add_argument("--to", dest="high", required=True, help="upper end, Hz")
+    scan.add_argument("--source", default="rtl=0", metavar="DEVICE",
+                      help="as for live, or sim:RECORDING for a simulated radio (default: %(default)s)")  # fmt: skip
+    scan.add_argument("--rate", default="2.4M", help="samples/s (default: %(default)s)")
+    scan.add_argument("--gain", default="auto", help="auto, dB, or dB by stage: LNA=32,VGA=20 (default: %(default)s)")
+    scan.add_argument("--step", help="Hz between two tunings (default: three eighths of the rate)")
+    scan.add_argument("--settle-ms", type=float, help="time to skip after a retune")
+    scan.add_argument("--frame-ms", type=float, help="time to stay at each step (default: the model's frame)")
+    scan.add_argument("--sweeps", type=int, default=1, help="how many; 0: until Ctrl-C (default: %(default)s)")
+    scan.add_argument("--db", help="keep the occupancy in this SQLite file")
+    scan.add_argument("--jsonl", help="write a JSON line for each sweep ('-': to standard output)")
+    scan.add_argument("--png", help="draw the stitched spectrogram with the bands")
+    scan.add_argument("--model", help="model file (default: the shipped one)")
+    scan.add_argument("--engine", default="auto", help=f"auto, {', '.join(ENGINES)}")
+
+
+def run_scan(args: argparse.Namespace) -> int:
+    """Sweeps until there are enough or Ctrl-C is pressed; what was found is kept and shown, however it ends."""
+    if args.sweeps < 0:
+        raise AtaError(f"{args.sweeps} sweeps cannot be made")
+    model = read_model(args.model)
+    step = hertz(args.step) if args.step else None
+    plan = make_plan(hertz(args.low), hertz(args.high), hertz(args.rate), model, args.frame_ms, step)
+    outputs = Outputs(args, plan, model)
+    engine = open_engine(model, args.engine)
+    tuner = open_tuner(args, plan, model)
+    scanner = Scanner(plan, tuner, model, engine)
+    progress = Progress(len(plan.centers))
+    try:
+        with ended_by_signals(progress.stop):
+            for _ in range(args.sweeps) if args.sweeps else count():
+                sweep = scanner.sweep(progress.goes_on)
+                progress.clear()
+                if sweep is None:
+                    print("ata-sense: stopped before anything was wide enough to analyse", file=sys.stderr)
+                else:
+                    outputs.write(sweep)
+                if progress.stopped:
+                    break
+    finally:
+        progress.clear()
+        tuner.close()
+        outputs.close()
+    return 0
+
+
+class Outputs:
+    """Where sweeps go. AtaError before anything is done if one of them cannot be written."""
+
+    def __init__(self, args: argparse.Namespace, plan: Plan, model: ModelFile) -> None:
+        self._png = args.png
+        self._picture = None
+        if args.png:
+            from .plot import Spectrogram  # matplotlib takes a second to load
+
+            title = f"{plan.low / 1e6:g} to {plan.high / 1e6:g} MHz in {len(plan.centers)} steps, {model.name}"
+            self._picture = Spectrogram(title)
+            self._picture.check(args.png)
+        self._table = args.jsonl != "-"
+        self._store = Occupancy(args.db or ":memory:")
+        self._lines = JsonLines(sys.stdout if args.jsonl == "-" else args.jsonl) if args.jsonl else None
+        self._sweeps = 0
+
+    def write(self, sweep: Sweep) -> None:
+        sum_up(sweep)
+        self._sweeps += 1
+        self._store.add(sweep)
+        if self._lines:
+            self._lines.write(sweep)
+        if self._picture:
+            self._picture.add(_analysis(sweep))
+
+    def close(self) -> None:
+        """The table and the picture of all sweeps, where there was one."""
+        if self._sweeps and self._table:
+            print_table(self._store)
+        if self._sweeps and self._picture:
+            self._picture.save(self._png)
+        self._store.close()
+
+
+def open_tuner(args: argparse.Namespace, plan: Plan, model: ModelFile) -> Tuner:
+    """The simulated radio or a real one."""
+    simulated = args.source.startswith("sim:")
+    settle_ms = args.settle_ms if args.settle_ms is not None else SIM_SETTLE_MS if simulated else SETTLE_MS
+    if not 0 <= settle_ms <= LONGEST_SETTLE_MS:
+        raise AtaError(f"a settling time of {settle_ms:g} ms makes no sense: 0 to {LONGEST_SETTLE_MS:g} ms does")
+    settle, period = round(settle_ms * 1e-3 * plan.samp_rate), round(PERIOD * plan.samp_rate)
+    if simulated:
+        stream = FrameStream(model, plan.samp_rate, 0.0, plan.frame_ms, settle, period)
+        return SimRadio(args.source.removeprefix("sim:"), stream)
+    grid = Grid(model.rows, model.columns, model.overlap)
+    gain = parse_gain(args.gain)
+    return RadioTuner(
+        RadioSettings(args.source, plan.samp_rate, plan.centers[0], gain, grid, plan.frame_ms, settle, period)
+    )
+
+
+def sum_up(sweep: Sweep) -> None:
+    """A line on stderr: what a sweep did."""
+    names = [b.label for b in sweep.bands]
+    found = ", ".join(f"{names.count(label)} {label}" for label in sorted(set(names))) or "no bands"
+    stopped = "" if sweep.complete else f" of {len(sweep.plan.centers)}, stopped at {sweep.wide.high / 1e6:.1f} MHz"
+    print(f"ata-sense: sweep {sweep.index + 1}: {sweep.steps} steps{stopped} in {sweep.ended - sweep.begun:.1f} s: {found}",
+          file=sys.stderr)  # fmt: skip
+
+
+class Progress:
+    """Between two steps: a bar on a terminal, and whether to go on."""
+
+    def __init__(self, steps: int) -> None:
+        self.stopped = False
+        self._steps = steps
+        self._bar = sys.stderr.isatty()
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def goes_on(self, done: int) -> bool:
+        """Shows how many steps are done -> whether to take the next."""
+        if self._bar:
+            sys.stderr.write(f"\r{'#' * (BAR * done // self._steps):.<{BAR}} step {done} of {self._steps} ")
+            sys.stderr.flush()
+        return not self.stopped
+
+    def clear(self) -> None:
+        if self._bar:
+            sys.stderr.write("\r\033[K")
+
+
+def _analysis(sweep: Sweep) -> Analysis:
+    """A sweep as one frame of a radio as wide as the band, with no more columns than a picture has room for."""
+    power = sweep.wide.power
+    group = -(-power.shape[1] // MOST_COLUMNS)
+    columns = power.shape[1] // group // 2 * 2
+    power = power[:, : columns * group].reshape(len(power), columns, group).mean(2)
+    column = group * sweep.wide.column
+    count = round(1e-3 * sweep.plan.frame_ms * columns * column)
+    record = Record(
+        frame=sweep.index, sample_start=sweep.index * count, sample_count=count, time=None,
+        center_freq=sweep.wide.low + (columns + 1) / 2 * column, samp_rate=columns * column, model=sweep.model,
+        engine=sweep.engine, tail=False, dropped_frames=0, latency_ms=None, bands=sweep.bands,
+    )  # fmt: skip
+    return Analysis(record, np.zeros(columns, np.uint8), power)
