@@ -19,7 +19,7 @@ if [ -n "$missing" ]; then
     as_root=env
     [ "$(id -u)" = 0 ] || as_root="sudo env"
     $as_root apt-get update -qq
-    $as_root DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Use-Pty=0 install -y -qq --no-install-recommends $missing
+    $as_root DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing > /dev/null
 fi
 
 # The distribution's interpreter: GNU Radio's bindings belong to it and to its numpy.

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from .doctor import examine
 from .engines.choose import ENGINES
@@ -46,8 +47,13 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="ata-sense", description="Names 5G NR and LTE in IQ samples.")
+    parser = _Parser(prog="ata-sense", description="Names 5G NR and LTE in IQ samples.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     play = commands.add_parser("replay", help="label a recording")
     play.set_defaults(run=_replay)
@@ -71,8 +77,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _replay(args: argparse.Namespace) -> int:
     recording = open_recording(args.recording, args.rate, args.freq, args.format)
-    for output in filter(None, (args.jsonl, args.sigmf, args.png)):
+    outputs = [output for output in (args.jsonl, args.sigmf, args.png) if output]
+    for output in outputs:
         _spare(recording, output)
+    if len({Path(output).resolve() for output in outputs}) < len(outputs):
+        raise AtaError("two outputs cannot go into one file; name another for one of them")
     sensor = Sensor(recording.samp_rate, recording.center_freq, args.model, args.engine, args.frame_ms)
     sinks: list[JsonLines | SigmfAnnotations] = []
     if args.jsonl:

@@ -142,7 +142,8 @@ def _open_sigmf(meta_path: Path) -> Recording:
         headers = [int(c.get("core:header_bytes", 0)) for c in captures] or [0]
         trailing, offset = int(head.get("core:trailing_bytes", 0)), int(head.get("core:offset", 0))
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError, IndexError) as failure:
-        raise AtaError(f"{meta_path} is no SigMF recording: {failure!r} is missing or wrong") from failure
+        what = f"{failure} is missing" if isinstance(failure, KeyError) else failure
+        raise AtaError(f"{meta_path} is no SigMF recording: {what}") from failure
     if channels != 1:
         raise AtaError(f"{meta_path} holds {channels} channels; only recordings of one are read")
     if min(headers) < 0 or trailing < 0 or offset < 0:

@@ -102,6 +102,10 @@ def test_a_real_recording_gives_records_sigmf_and_a_picture(captures: Path, tmp_
         (["replay", "noise.sigmf-meta", "--jsonl", "/dev/full"], "No space"),
         (["replay", "noise.sigmf-meta", "--frame-ms", "0"], "frame is 0 ms"),
         (["replay", "."], "is a folder"),
+        (["replay", "noise.sigmf-meta", "--png", "out", "--jsonl", "./out"], "one file"),
+        (["replay", "noise.sigmf-meta", "--frame-ms", "long"], "invalid float value: 'long'"),
+        (["replay"], "recording"),
+        (["label", "noise.sigmf-meta"], "invalid choice: 'label'"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_code_2(recording: Path, args: list[str], says: str) -> None:

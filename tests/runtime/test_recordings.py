@@ -78,7 +78,7 @@ def test_captures_are_retunes_with_their_own_time(tmp_path: Path) -> None:
         ({"core:datatype": "cf16_le"}, "cf16_le"),
         ({"core:datatype": "ci16"}, "ci16"),
         ({"core:sample_rate": 0}, "sample rate"),
-        ({"core:sample_rate": "fast"}, "missing or wrong"),
+        ({"core:sample_rate": "fast"}, "is no SigMF recording"),
         ({"core:num_channels": 2}, "2 channels"),
         ({"core:dataset": "elsewhere.bin"}, "elsewhere.bin is missing"),
     ],
