@@ -8,6 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+REACH = 17  # pixels that a local mean takes
+ENLARGED = 4.0  # times, so that 5 dB weigh as much as 20 dB in the image itself
+
 
 def conv(inputs: int, outputs: int, size: int | tuple[int, int] = 3, stride: int = 1) -> nn.Sequential:
     """Convolution, batch norm (folded away on export) and ReLU."""
@@ -31,6 +34,20 @@ class Residual(nn.Module):
 def over_time(x: torch.Tensor) -> torch.Tensor:
     """Mean and maximum of each column, [N, C, T, F] -> [N, 2 C, 1, F]: how full it is, and its rarest burst."""
     return torch.cat([x.mean(2, keepdim=True), functional.max_pool2d(x, (int(x.shape[2]), 1))], 1)
+
+
+def contrasts(image: torch.Tensor) -> torch.Tensor:
+    """Image [N, 1, T, F] -> [N, 4, T, F]: the image, and how each pixel differs from its column, and from its
+    neighbours in frequency and in time, enlarged.
+
+    What tells LTE from NR from WiFi are steps of a few dB on carriers that stand tens of dB over the floor.
+    """
+    around = (
+        image.mean(2, keepdim=True),
+        functional.avg_pool2d(image, (1, REACH), 1, (0, REACH // 2), count_include_pad=False),
+        functional.avg_pool2d(image, (REACH, 1), 1, (REACH // 2, 0), count_include_pad=False),
+    )
+    return torch.cat([image, *(((image + -1 * a) * ENLARGED).clamp(-2, 2) for a in around)], 1)
 
 
 class AxisContext(nn.Module):
@@ -91,7 +108,7 @@ class AtaNet(nn.Module):
     def __init__(self, classes: int = 4, width: int = 16) -> None:
         super().__init__()
         w = width
-        self.stem = conv(1, w, 5, 2)
+        self.stem = conv(4, w, 5, 2)
         self.quarter = nn.Sequential(conv(w, 2 * w, 3, 2), Residual(2 * w))
         self.eighth = nn.Sequential(conv(2 * w, 4 * w, 3, 2), Residual(4 * w), AxisContext(4 * w), Residual(4 * w))
         self.sixteenth = nn.Sequential(
@@ -105,7 +122,7 @@ class AtaNet(nn.Module):
 
     def coarse(self, image: torch.Tensor) -> torch.Tensor:
         """The logits at a quarter of the rows, [N, C, T / 4, F]: what training looks at, for truth is constant in time."""
-        stem = self.stem(image)
+        stem = self.stem(contrasts(image))
         quarter = self.quarter(stem)
         eighth = self.eighth(quarter)
         x = self.up_quarter(self.context(self.up_eighth(self.sixteenth(eighth), eighth)), quarter)
