@@ -114,7 +114,7 @@ class Spectrogram:
         )
         axes = list(all_axes[0])
         levels = [_levels(panel) for panel in panels]
-        loud = max(LOUD_DB, *(float(np.percentile(level, 99.5)) for level in np.concatenate(levels, dtype=object)))
+        loud = max(LOUD_DB, *(float(np.percentile(level, 99.5)) for stretches in levels for level in stretches))
         for panel, level, ax in zip(panels, levels, axes, strict=True):
             image = _draw_panel(ax, panel, level, loud)
         figure.colorbar(image, ax=axes, label="dB over the floor", pad=0.01)
