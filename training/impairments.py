@@ -9,6 +9,7 @@ steps, saturation, converter, bus. Frequencies are in cycles per sample, -0.5 to
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +30,7 @@ class Receiver:
     """Faults of one receiver.
 
     tilt_db: gain at the band's upper edge re its lower one.
+    ripple_db, ripple: the passband's ripple, up to so much either way: its periods over the band, and its phase, turns.
     edge, edge_db: the filter falls from `edge` (cycles per sample) to -edge_db at 0.5.
     fold_db: what the filter takes from a signal at the band's edge before it folds back in, twice as much an eighth of
         a band further out. `apply` cannot know what lies outside; a scene folds with `band_edge`.
@@ -46,6 +48,8 @@ class Receiver:
     """
 
     tilt_db: float = 0.0
+    ripple_db: float = 0.0
+    ripple: tuple[float, float] = (1.0, 0.0)
     edge: float = 0.5
     edge_db: float = 0.0
     fold_db: float = 300.0
@@ -74,7 +78,10 @@ class Receiver:
         away = freqs.abs()
         inside = -self.edge_db * ((away - self.edge) / max(0.5 - self.edge, 1e-3)).clamp(0, 1) ** 2
         outside = -self.edge_db - self.fold_db * (1 + 8 * (away - 0.5))
-        level = torch.where(away < 0.5, inside + self.tilt_db * freqs, outside + self.tilt_db * freqs.clamp(-0.5, 0.5))
+        held = freqs.clamp(-0.5, 0.5)
+        level = torch.where(away < 0.5, inside, outside) + self.tilt_db * held
+        if self.ripple_db:
+            level += self.ripple_db * torch.sin(2 * math.pi * (self.ripple[0] * held + self.ripple[1]))
         return 10 ** (level / 10)
 
     def lines(self) -> list[tuple[float, float]]:
@@ -84,12 +91,10 @@ class Receiver:
     def line_density(self, freqs: torch.Tensor) -> torch.Tensor:
         """Density of the lines in columns at freqs [F], re the noise's; the Hann window's three bins."""
         step = float(freqs[1] - freqs[0])
-        density = torch.zeros(len(freqs))
-        for place, level in self.lines():
-            distance = ((freqs - place) / step).abs().float()
-            shape = torch.cos(distance.clamp(max=2) * math.pi / 4) ** 4 * (distance < 2)
-            density += 2 / 3 * LINE / step * 10 ** (level / 10) * shape
-        return density
+        place, level = torch.tensor(self.lines(), dtype=torch.float64).view(-1, 2).T[..., None]
+        distance = ((freqs - place) / step).abs().clamp(max=2)
+        shape = torch.cos(distance * (math.pi / 4)) ** 4
+        return (2 / 3 * LINE / step * (10 ** (level / 10) * shape).sum(0)).float()
 
     def flicker_density(self, freqs: torch.Tensor, samp_rate: float) -> torch.Tensor:
         """Density of the 1/f noise in columns at freqs [F], re the noise's; it ends where `apply` ends it."""
@@ -112,7 +117,7 @@ class Receiver:
         count = len(iq)
         if not count:
             return iq.clone()
-        if self.tilt_db or self.edge_db or self.carrier_offset:
+        if self.tilt_db or self.ripple_db or self.edge_db or self.carrier_offset:
             iq = self._filter(iq, samp_rate)
         if self.clock_ppm:
             iq = _resample(iq, self.clock_ppm * 1e-6)
@@ -239,7 +244,7 @@ def random_receiver(rng: torch.Generator) -> Receiver:
     The carrier offset stays 0: a scene's emitters stand at any frequency already. The clock's is drawn: over the whole
     band it moves nothing by more than 0.3 % of a column.
     """
-    draw = iter(torch.rand(48, generator=rng).tolist())
+    draw = iter(torch.rand(128, generator=rng).tolist())
 
     def chance(p: float) -> bool:
         return next(draw) < p
@@ -251,6 +256,8 @@ def random_receiver(rng: torch.Generator) -> Receiver:
     bits = (8, 8, 12, 16)[int(uniform(0, 4))]
     return Receiver(
         tilt_db=uniform(-3, 3) if tilted else 0.0,
+        ripple_db=uniform(0, 3) if chance(0.3) else 0.0,
+        ripple=(uniform(0.5, 4), uniform(0, 1)),
         edge=uniform(0.36, 0.49),
         edge_db=30 * uniform(0, 1) ** 2 if dropping else 0.0,
         fold_db=uniform(3, 43),
@@ -259,7 +266,8 @@ def random_receiver(rng: torch.Generator) -> Receiver:
         iq_db=uniform(20, 60) if chance(0.5) else None,
         iq_angle=uniform(0, 2 * math.pi),
         dc_db=uniform(-3, 35) if chance(0.45) else None,
-        spurs=tuple((uniform(-0.5, 0.5), uniform(0, 30)) for _ in range(3) if chance(0.12)),
+        spurs=_comb(uniform) if chance(0.08) else tuple((uniform(-0.5, 0.5), uniform(0, 30)) for _ in range(3)
+                                                        if chance(0.12)),
         flicker_db=uniform(-3, 20) if chance(0.15) else None,
         agc=tuple((uniform(0.02, 0.98), uniform(-6, 6)) for _ in range(2) if chance(0.03)),
         compression_db=uniform(6, 20) if chance(0.1) else None,
@@ -269,3 +277,10 @@ def random_receiver(rng: torch.Generator) -> Receiver:
         splices=((uniform(0, 0.95), 10 ** uniform(-3, -1)),) if lossy and chance(0.7) else (),
         seed=int(uniform(0, 2**31)),
     )
+
+
+def _comb(uniform: Callable[[float, float], float]) -> tuple[tuple[float, float], ...]:
+    """Spurs at regular distances, as a clock's harmonics make them; their levels wander by 10 dB."""
+    step, first, level = 10 ** uniform(-1.6, -0.7), uniform(-0.5, 0.5), uniform(-5, 20)
+    places = [first + step * n for n in range(-40, 41) if abs(first + step * n) < 0.5]
+    return tuple((place, level + uniform(-10, 10)) for place in places)

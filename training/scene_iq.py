@@ -42,8 +42,8 @@ def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
     for emitter in scene.emitters:
         _add(spectrum, emitter, scene, span)
     iq = torch.fft.ifft(spectrum, norm="forward")[round(LEAD * rate) :][: scene.count]
-    # filter and tilt are in the spectrum already
-    return replace(receiver, tilt_db=0.0, edge_db=0.0).apply(iq, rate) if receiver else iq
+    # the filter is in the spectrum already
+    return replace(receiver, tilt_db=0.0, ripple_db=0.0, edge_db=0.0).apply(iq, rate) if receiver else iq
 
 
 def _add(spectrum: torch.Tensor, emitter: Emitter, scene: Scene, span: float) -> None:

@@ -19,9 +19,10 @@ from training.impairments import random_receiver
 from training.scene_dice import Dice
 from training.scene_model import LEAD, Emitter, Scene
 from training.waveforms.lte import lte_downlink, random_lte
-from training.waveforms.nr import nr_downlink, random_nr
+from training.waveforms.nr import Tdd, nr_downlink, random_nr
 from training.waveforms.nr_dss import random_dss
 from training.waveforms.nr_tables import N_RB
+from training.waveforms.ofdm import OfdmWaveform
 from training.waveforms.others import random_other
 from training.waveforms.uplink import random_uplink
 
@@ -33,6 +34,7 @@ FRAME_MS = {1.0: 9, 2.0: 5, 5.0: 7, 10.0: 16, 20.0: 10, 40.0: 24}  # ms; the res
 USUAL_FRAME = 0.62
 CHANNEL_MHZ = {1.4: 1, 3: 1, 5: 3, 10: 5, 15: 3, 20: 6, 25: 1, 30: 1.5, 40: 2, 50: 1.5, 60: 1, 80: 1, 100: 1.5}
 TDD_SHARE = 0.4
+SEVERAL_CELLS = 0.3  # of the carriers that fade: more base stations on the frequency
 UPLINK_SHARE = 0.12  # of neighbours: terminals of a carrier whose downlink is elsewhere
 SHARED_SPECTRUM = 0.08  # of the NR carriers that LTE may share
 GOOD_FILTER = 0.75  # share of receivers that let nothing fold in: what folds has no truth, and often no telling mark
@@ -148,15 +150,28 @@ def _carrier(dice: Dice, plan: Plan, near: float | None = None, center: float | 
     level = dice.uniform(*SNR_DB)
     shoulder = dice.uniform(8, 30) if dice.chance(0.8) else 0.0
     found = [Emitter(waveform, place, level, _channel(dice, 0.75), shoulder)]
-    if found[0].channel is not None and dice.chance(0.2):  # more base stations on the frequency
+    if found[0].channel is not None and dice.chance(SEVERAL_CELLS):
         cell = len(plan.taken)
         found[0].cell = cell
         for _ in range(dice.pick({1: 3, 2: 1})):
+            traits = {"duplex": traits["duplex"], "load": dice.pick(LOADS)}
+            if traits["duplex"] == "tdd" or dice.chance(0.5):
+                traits |= _in_step(waveform)
             other = _downlink(dice, plan, label, bandwidth, scs, traits)
             if other is not None:
-                found.append(Emitter(other, place + dice.uniform(-300, 300), level - dice.log_uniform(1, 15),
-                                     random_channel(dice.torch), shoulder, cell))
+                below = max(level - dice.log_uniform(1, 25), SNR_DB[0])
+                found.append(Emitter(other, place + dice.uniform(-300, 300), below, random_channel(dice.torch), shoulder,
+                                     cell))
     return found
+
+
+def _in_step(waveform: OfdmWaveform) -> dict:
+    """What base stations in step have in common: where the frame begins, and the directions of a TDD carrier."""
+    info, tdd = waveform.info, waveform.info["tdd"]
+    if waveform.kind == "lte":
+        shared = ("start", "normal_cp") if tdd is None else ("start", "normal_cp", "tdd", "special")
+        return {name: info[name] for name in shared}
+    return {"start": info["start"]} | ({"tdd": Tdd(**tdd)} if tdd else {})
 
 
 def _channel_width(dice: Dice, plan: Plan, near: float | None) -> tuple[str, float, float]:

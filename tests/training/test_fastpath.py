@@ -92,7 +92,8 @@ def test_images_agree(name):
 
 
 def test_linear_faults_agree():
-    receiver = Receiver(tilt_db=4, edge=0.42, edge_db=6, fold_db=3, dc_db=20, spurs=((0.2, 15),), iq_db=25)
+    receiver = Receiver(tilt_db=4, ripple_db=2, ripple=(2.5, 0.3), edge=0.42, edge_db=6, fold_db=3, dc_db=20,
+                        spurs=((0.2, 15),), iq_db=25)
     rng = torch.Generator().manual_seed(1)
     rate, count = 15.36e6, 307200
     waveform = lte(rng, count / rate, load="full", duplex="fdd", bandwidth=10e6)

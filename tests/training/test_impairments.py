@@ -4,6 +4,7 @@
 
 import math
 from dataclasses import fields
+from itertools import pairwise
 
 import pytest
 import torch
@@ -48,7 +49,8 @@ def db(ratio: torch.Tensor | float) -> torch.Tensor:
 
 
 EVERYTHING = Receiver(
-    tilt_db=2, edge=0.4, edge_db=10, fold_db=20, carrier_offset=3e3, clock_ppm=10, phase_noise=0.05, iq_db=30, dc_db=10,
+    tilt_db=2, ripple_db=1, ripple=(2.0, 0.1), edge=0.4, edge_db=10, fold_db=20, carrier_offset=3e3, clock_ppm=10,
+    phase_noise=0.05, iq_db=30, dc_db=10,
     spurs=((0.1, 20.0),), flicker_db=5, agc=((0.4, 3.0),), compression_db=10, bits=8, gaps=((0.1, 0.02),),
     splices=((0.5, 0.02),), seed=3)  # fmt: skip
 
@@ -77,11 +79,12 @@ def test_seeds_give_the_same_samples():
 
 
 def test_filter_and_tilt():
-    receiver = Receiver(tilt_db=4, edge=0.35, edge_db=20)
+    receiver = Receiver(tilt_db=4, ripple_db=2, ripple=(3.0, 0.2), edge=0.35, edge_db=20)
     measured = db(density(receiver.apply(noise(1 << 20), RATE)))
     wanted = db(receiver.power_response(grid()))
     assert float((measured - wanted)[2:].abs().max()) < 0.5  # column 0 straddles the edge
-    assert float(db(receiver.power_response(torch.tensor([0.5])))) == pytest.approx(-18, abs=0.1)
+    assert float(db(receiver.power_response(torch.tensor([0.5])))) == pytest.approx(
+        2 - 20 + 2 * math.sin(2 * math.pi * 1.7), abs=0.1)
 
 
 def test_folding_grows_with_distance():
@@ -206,11 +209,14 @@ def test_random_receivers():
     drawn = [random_receiver(source) for _ in range(1500)]
     plain = Receiver()
     for item in fields(Receiver):
-        if item.name in ("carrier_offset", "edge", "fold_db", "iq_angle", "bits", "headroom_db", "seed"):
+        if item.name in ("carrier_offset", "ripple", "edge", "fold_db", "iq_angle", "bits", "headroom_db", "seed"):
             continue
         share = sum(getattr(r, item.name) != getattr(plain, item.name) for r in drawn) / len(drawn)
         assert 0.005 < share < 0.7, f"{item.name} is drawn in {share:.1%}"
     assert {r.bits for r in drawn} == {8, 12, 16}
+    combs = [[place for place, _ in r.spurs] for r in drawn if len(r.spurs) > 3]
+    assert 60 < len(combs) < 180
+    assert all(max(steps) - min(steps) < 1e-9 for steps in ([b - a for a, b in pairwise(c)] for c in combs))
     assert random_receiver(torch.Generator().manual_seed(2)) == random_receiver(torch.Generator().manual_seed(2))
 
 

@@ -121,6 +121,24 @@ def test_seeds_reproduce_bit_for_bit():
     assert draw_scene("wideband", 3).samp_rate != draw_scene("wideband", 4).samp_rate
 
 
+def test_base_stations_of_one_tdd_carrier_are_in_step():
+    found = 0
+    for seed in range(80):
+        cells = {}
+        for emitter in draw_scene("wideband", seed, samp_rate=30.72e6, frame_ms=2.0).emitters:
+            if emitter.cell is not None:
+                cells.setdefault(emitter.cell, []).append(emitter)
+        for first, *others in cells.values():
+            for other in others:
+                a, b = first.waveform.info, other.waveform.info
+                assert first.waveform.carrier == other.waveform.carrier and abs(first.center - other.center) <= 300
+                assert other.snr_db <= first.snr_db
+                if a["tdd"] is not None:
+                    assert (a["tdd"], a["start"]) == (b["tdd"], b["start"])
+                    found += 1
+    assert found > 3
+
+
 def test_columns_belong_to_bands_that_cover_half_of_them():
     of = scene(Emitter(lte(), 1.234567e6, 10.0))
     low, high = truth(of)[0].active

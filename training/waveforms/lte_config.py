@@ -39,7 +39,8 @@ class LteConfig:
     one for `hold` subframes in the mean; an allocation is contiguous or made of groups of `block` PRBs.
     orders: constellations of the data. system_info: PRBs of SIB1, 0 for none.
     pdsch_db, crs_symbol_db: data (P_A), and what is added in symbols with CRS (rho_B / rho_A); spread_db: standard
-    deviation over groups of PRBs; sync_db, control_db: PSS, SSS and PBCH; control region.
+    deviation from user to user, a user being a group of PRBs or a contiguous allocation; sync_db, control_db: PSS, SSS
+    and PBCH; control region.
     mbsfn: MBSFN subframes, with PMCH (extended prefix) where pmch, else empty after their control region.
     uplink_db: terminals' power; None: silent. uplink_load: share of the uplink they use.
     """
@@ -96,6 +97,7 @@ def symbol_times(normal_cp: bool, subframes: int, begin: float) -> tuple[torch.T
 
 LOADS = {"idle": 0.12, "light": 0.22, "bursty": 0.24, "partial": 0.16, "full": 0.26}  # as NR's
 TDD_SHARE = 0.4  # the same as NR's, so that duplexing tells nothing
+UPLINK_DB = ((-25.0, 10.0), (10.0, 25.0))  # re the downlink; the second one time in five: a terminal is near
 _CONTROL_LOAD = {"idle": 0.03, "light": 0.1, "bursty": 0.35, "partial": 0.4, "full": 0.6}
 
 
@@ -145,7 +147,8 @@ def random_lte(rng: torch.Generator, load: str | None = None, duplex: str | None
         start=draw(0, PERIOD),
         control=1 + int(draw(0, 3)),
         control_varies=draw() < 0.3,
-        control_load=min(1.0, _CONTROL_LOAD[load] * draw(0.3, 1.7)),
+        # one user may fill a band through a single grant
+        control_load=log_draw(0.005, 0.15) if draw() < 0.35 else min(1.0, _CONTROL_LOAD[load] * draw(0.3, 1.7)),
         phich_ng=float(among(PHICH_NG)),
         load=share[load],
         activity=activity.get(load, 1.0),
@@ -158,12 +161,12 @@ def random_lte(rng: torch.Generator, load: str | None = None, duplex: str | None
         system_info=min(n_rb, int(draw(3, 13))) if draw() < 0.6 else 0,
         pdsch_db=float(among((0.0, 0.0, -3.0, -3.0, 3.0, draw(-4, 2)))),
         crs_symbol_db=10 * math.log10(float(among((1.0, *RHO_B[min(ports, 2)])))),
-        spread_db=3 * draw() ** 2,
-        sync_db=draw(-1, 1),
+        spread_db=5 * draw() ** 2,
+        sync_db=draw(-4, 3),
         control_db=draw(-1.5, 1.5),
         mbsfn=mbsfn,
         pmch=bool(mbsfn) and draw() < 0.5,
-        uplink_db=draw(-25, 10) if tdd is not None and draw() < 0.65 else None,
+        uplink_db=draw(*UPLINK_DB[draw() < 0.2]) if tdd is not None and draw() < 0.65 else None,
         uplink_load=draw(),
     )
     for name, value in fixed.items():

@@ -16,6 +16,7 @@ def allocation(config: LteConfig, index: torch.Tensor, rng: torch.Generator) -> 
     """
     count, n_rb = len(index), config.n_rb
     used = torch.zeros(count, n_rb, dtype=torch.bool)
+    version, versions = torch.zeros(count, dtype=torch.long), 1
     if config.load > 0:
         hold = {"steady": float("inf"), "subframe": 1.0, "held": config.hold}[config.scheduling]
         version = torch.cumsum((torch.rand(count, generator=rng) < 1 / hold).long(), 0)
@@ -32,13 +33,13 @@ def allocation(config: LteConfig, index: torch.Tensor, rng: torch.Generator) -> 
             drawn = torch.rand(versions, groups, generator=rng) < config.load
             drawn = drawn.repeat_interleave(config.block, 1)[:, :n_rb]
         used = drawn[version] & on_and_off(count, config.activity, config.burst, rng)[:, None]
-    blocks = -(-n_rb // config.block)
-    level = config.spread_db * torch.randn(blocks, generator=rng).repeat_interleave(config.block)[:n_rb]
+    width = n_rb if config.contiguous else config.block
+    level = torch.randn(versions, -(-n_rb // width), generator=rng).repeat_interleave(width, 1)[version, :n_rb]
     if config.system_info:
         # SIB1: subframe 5 of even frames, TS 36.331 5.2.1.2
         low = int(torch.rand(1, generator=rng) * (n_rb - config.system_info + 1))
         used[index % 20 == 5, low : low + config.system_info] = True
-    return used * 10 ** ((config.pdsch_db + level) / 20)
+    return used * 10 ** ((config.pdsch_db + config.spread_db * level) / 20)
 
 
 def on_and_off(count: int, activity: float, burst: float, rng: torch.Generator) -> torch.Tensor:

@@ -11,6 +11,7 @@ from itertools import pairwise
 import torch
 
 from training.errors import DataError
+from training.waveforms.lte_config import UPLINK_DB
 from training.waveforms.nr_config import Coreset, CsiRs, NrConfig, Pdsch, Ssb, Tdd
 from training.waveforms.nr_tables import N_RB, SSB_PERIODS, SSB_SCS, n_rb
 
@@ -108,7 +109,7 @@ def random_tdd(d: Draw, scs: float) -> Tdd:
     if (downlink, uplink) == (0, 0):
         downlink = d.integer(1, 12)
         uplink = d.integer(0, 13 - downlink)
-    uplink_db = None if d.chance(0.35) else d.uniform(-25, 10)
+    uplink_db = None if d.chance(0.35) else d.uniform(*UPLINK_DB[d.chance(0.2)])
     return Tdd(pattern, downlink, uplink, uplink_db, d.uniform(0, 1))
 
 
@@ -139,7 +140,7 @@ def random_ssb(d: Draw, scs: float, blocks: int) -> Ssb | None:
     first = -6.0 * blocks * scs + 15000 * step
     period = d.pick(SSB_PERIODS, (0.12, 0.15, 0.55, 0.08, 0.05, 0.05))
     offset = 0.005 * d.integer(0, round(period / 0.005) - 1)
-    power = 0.0 if d.chance(0.5) else d.uniform(-3, 6)
+    power = 0.0 if d.chance(0.5) else d.uniform(-6, 10)
     return Ssb(case, tuple(i in sent for i in range(count)), first, period, offset, power)
 
 
@@ -162,7 +163,7 @@ def random_coresets(d: Draw, blocks: int, load: str, ssb: Ssb | None, scs: float
     bundle = d.pick((0, 6, 3 if symbols == 3 else 2))
     levels = d.pick(((1, 2, 4), (2, 4, 8), (4,), (2, 4, 8, 16)))
     start = d.integer(0, blocks - prbs)
-    power = 0.0 if d.chance(0.6) else d.uniform(-3, 4)
+    power = 0.0 if d.chance(0.6) else d.uniform(-4, 8)
     control.append(
         Coreset(start, prbs, symbols, 0, d.pick((1, 1, 1, 2, 4)), 0, mean, levels, bundle, d.chance(0.2), power)
     )
@@ -216,7 +217,7 @@ def random_pdsch(d: Draw, prbs: tuple[tuple[int, int], ...], l0: int, first_symb
     user.cdm_groups = d.integer(1, user.dmrs_type + 1)
     user.cdm_used = d.integer(1, user.cdm_groups)
     user.ptrs = (d.pick((2, 4)), d.pick((1, 2, 4))) if d.chance(0.1) else None
-    user.power_db = 0.0 if d.chance(0.5) else d.uniform(-4, 3)
+    user.power_db = 0.0 if d.chance(0.5) else d.uniform(-10, 3)
     return user
 
 
