@@ -20,6 +20,7 @@ def run(*command: object, cwd: Path) -> str:
 
 
 def test_carriers_of_10_and_20_mhz_are_one_band_each_with_their_true_edges(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="PyTorch, which makes the scene, is not installed")
     run(ROOT / "training" / "scene.py", "--preset", "demo", "--count", 1, "--seed", 1, "--frame-ms", 40, "--out", tmp_path,
         cwd=tmp_path)  # fmt: skip
     truth = json.loads((tmp_path / "demo.sigmf-meta").read_text())["annotations"]
