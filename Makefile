@@ -18,7 +18,7 @@ demo:
 else
 demo:
 	@scripts/setup.sh runtime
-	@$(PY) examples/demo.py $(IQ) --png build/demo/$(notdir $(IQ)).png
+	@$(PY) examples/demo.py "$(IQ)" --png "build/demo/$$(basename "$(IQ)").png"
 endif
 
 test:

@@ -17,6 +17,7 @@ import numpy as np
 from gnuradio import ata, blocks, gr
 from gnuradio.ata.cli import Table
 from gnuradio.ata.frontend import FrontEnd
+from gnuradio.ata.model import read_model
 from gnuradio.ata.plot import Spectrogram
 from gnuradio.ata.recordings import open_recording
 from gnuradio.ata.records import Record
@@ -46,11 +47,11 @@ def main() -> int:
         if not records:
             print("demo: the recording is shorter than a frame; use `ata-sense replay`", file=sys.stderr)
             return 2
-        table, picture = Table(), Spectrogram(f"{recording.path.name}, {records[0].model}")
+        model, table, picture = read_model(), Table(), Spectrogram(f"{recording.path.name}, {records[0].model}")
         for record in records:
-            front = FrontEnd(256, 256, 0.5, record.sample_count)
+            front = FrontEnd(model.rows, model.columns, model.overlap, record.sample_count)
             front.push(recording.read(record.sample_start, record.sample_count))
-            analysis = Analysis(record, np.zeros(256, np.uint8), front.finish())
+            analysis = Analysis(record, np.zeros(model.columns, np.uint8), front.finish())
             table.add(analysis)
             picture.add(analysis)
         table.print()
