@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A trained segmenter as the model file that the runtime reads (DESIGN contract 1).
 
-usage: python training/export.py CHECKPOINT OUT.onnx [--half OUT16.onnx] [--engine]
+usage: python training/export.py CHECKPOINT OUT.onnx [--half OUT16.onnx] [--engine] [--int8 OUT8.onnx]
 
 --half writes a copy that computes in float16, float32 at both ends, for TensorRT 10 and later, which take the precision
 from the graph. --engine builds OUT.engine from that, checks that it computes in float16 and gives what ONNX Runtime
 gives. Engines belong to a machine: the block builds its own from OUT.onnx (`ata-sense replay --engine tensorrt`).
+--int8 writes a copy for CPUs that computes in 8-bit integers, its ranges taken from scenes of the training's preset.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from torch import nn
 
 from training.data import CLASSES, COLUMNS, ROWS
 from training.errors import DataError
+from training.int8 import calibration_images, export_int8
 from training.models import build
+from training.scene_draw import PRESETS
 from training.tensorrt_engine import build_engine, import_tensorrt
 
 OPSET = 17  # the last that TensorRT 8.6 reads
@@ -125,6 +128,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--half", type=Path, help="write a float16 copy here too")
     parser.add_argument("--engine", action="store_true", help="build a TensorRT engine beside OUT (needs a GPU)")
+    parser.add_argument("--int8", type=Path, help="write a copy in 8-bit integers here, for CPUs")
     args = parser.parse_args(argv)
     try:
         if args.engine:
@@ -137,6 +141,10 @@ def main(argv: list[str] | None = None) -> int:
             export_half(args.out, args.half)
         if args.engine:
             with_engine(args.out)
+        if args.int8:
+            preset = state["trained"].get("data")
+            changed = export_int8(args.out, args.int8, calibration_images(preset if preset in PRESETS else "wideband"))
+            print(f"wrote {args.int8}: 8 bits change the class of {changed:.2%} of the columns")
     except (OSError, DataError) as failure:
         print(f"export: {failure}", file=sys.stderr)
         return 2

@@ -26,8 +26,8 @@ LARGEST_ATTRIBUTE = 1 << 16  # strides, pads, kernel sizes...
 LARGEST_WORK = 1 << 29  # values in all the tensors that one image makes, 2 GiB of float32
 NEWEST_OPSET, NEWEST_IR = 17, 9  # the last that TensorRT 8.6 reads
 OPERATORS = {  # Constant and Identity: how exporters write weights that are shared
-    "Add", "AveragePool", "Clip", "Concat", "Constant", "Conv", "GlobalAveragePool", "HardSwish", "Identity", "MaxPool",
-    "Mul", "ReduceMean", "Relu", "Resize", "Sigmoid",
+    "Add", "AveragePool", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear", "GlobalAveragePool", "HardSwish",
+    "Identity", "MaxPool", "Mul", "QuantizeLinear", "ReduceMean", "Relu", "Resize", "Sigmoid",
 }  # fmt: skip
 
 

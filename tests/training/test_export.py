@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 import torch
 
-from training import export, tensorrt_engine, train
+from training import export, int8, tensorrt_engine, train
 from training.data import CLASSES
 from training.errors import DataError
 from training.models import build
@@ -46,6 +46,24 @@ def test_the_half_copy_says_the_same(checkpoint, tmp_path):
     assert 0 < np.abs(full - rough).max() < 0.02
     assert half.stat().st_size < 0.6 * out.stat().st_size
     assert [p.value for p in onnx.load(half).metadata_props] == [p.value for p in onnx.load(out).metadata_props]
+
+
+def test_the_int8_copy_runs_and_says_the_same(checkpoint, tmp_path, monkeypatch, capsys):
+    """Through the command, on few scenes; the block's own reader takes the file."""
+    read_model = pytest.importorskip("gnuradio.ata.model").read_model
+    monkeypatch.setattr(int8, "SCENES", 3)
+    monkeypatch.setattr(int8, "MOST_CHANGED", 1.0)  # a network without training is undecided everywhere
+    out, small = tmp_path / "m.onnx", tmp_path / "m8.onnx"
+    assert export.main([str(checkpoint), str(out), "--int8", str(small)]) == 0
+    assert "of the columns" in capsys.readouterr().out
+    image, *_ = int8.calibration_images("wideband")
+    assert 0 < np.abs(probability(out, image) - probability(small, image)).max() < 0.1
+    assert small.stat().st_size < 0.4 * out.stat().st_size
+    assert [p.value for p in onnx.load(small).metadata_props] == [p.value for p in onnx.load(out).metadata_props]
+    assert read_model(small).classes == read_model(out).classes
+    monkeypatch.setattr(int8, "MOST_CHANGED", -1.0)
+    with pytest.raises(DataError, match="not worth having"):
+        int8.export_int8(out, small, [image])
 
 
 def test_a_file_that_differs_from_the_network_is_refused(checkpoint, tmp_path):
