@@ -10,9 +10,10 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
-from . import _messages
 from .errors import WORK_DONE, AtaError, stops_on_failure
+from .message_port import BoundedPort
 from .pmt_records import labels_pdu, record_pmt
+from .publish import open_publishers
 from .sensor import Analysis, Sensor
 from .sinks import JsonLines, SigmfAnnotations, Sink
 from .stream import Frame, Tally
@@ -24,8 +25,6 @@ from .worker import NewestWins
 # loses no tail.
 CHUNK = 65536
 MODES = ("lossless", "live")
-# Messages that may wait before a subscriber in live mode: some MB of records.
-MOST_WAITING = 1000
 
 
 class segmenter(gr.sync_block):
@@ -52,9 +51,12 @@ class segmenter(gr.sync_block):
         jsonl: file for the records as JSON lines, written by the block itself; empty for none.
         sigmf: file for the detections as SigMF annotations, written when the flowgraph stops; empty for none.
         dataset: path of the recording that the SigMF annotations speak of.
+        zmq: `[HOST:]PORT` to publish the records on as JSON over ZeroMQ PUB, for this machine alone unless a host is
+            named; empty for none.
+        mqtt: `mqtt://HOST[:PORT][/TOPIC]` of a broker to send them to; empty for none.
+        metrics: `[HOST:]PORT` to serve Prometheus metrics on; empty for none.
 
-    Attributes: failure (what ended the flowgraph, a full disk or a broken engine, which is logged too; else None),
-    unsent_messages (left out in live mode because their subscriber let a thousand wait).
+    Attributes: failure (what ended the flowgraph, a full disk or a broken engine, which is logged too; else None).
 
     Raises AtaError for values that cannot work, with a sentence that says why.
     """
@@ -71,6 +73,9 @@ class segmenter(gr.sync_block):
         jsonl: str = "",
         sigmf: str = "",
         dataset: str = "",
+        zmq: str = "",
+        mqtt: str = "",
+        metrics: str = "",
     ) -> None:
         gr.sync_block.__init__(self, name="ata.segmenter", in_sig=[np.complex64], out_sig=[np.complex64])
         if mode not in MODES:
@@ -84,7 +89,6 @@ class segmenter(gr.sync_block):
         if sigmf:
             self._sinks.append(SigmfAnnotations(sigmf, dataset or None, columns=self._sensor.model.columns))
         self.failure: Exception | None = None
-        self.unsent_messages = 0
         self._published = 0
         self._worker: NewestWins | None = None
         self._tuning = RadioTuning(self._stream, self.logger)
@@ -94,10 +98,10 @@ class segmenter(gr.sync_block):
 
         self.set_history(CHUNK)
         self.set_min_output_buffer(CHUNK)
-        self.message_port_register_out(pmt.intern("detects"))
-        self.message_port_register_out(pmt.intern("labels"))
+        self._detects, self._labels = (BoundedPort(self, name, patient=not self._live) for name in ("detects", "labels"))
         self.message_port_register_in(pmt.intern("freq"))
         self.set_msg_handler(pmt.intern("freq"), self._on_freq)
+        self._sinks += open_publishers(zmq, mqtt, metrics, lambda: self.counters)
 
     # What a flowgraph may change while it runs
 
@@ -141,6 +145,29 @@ class segmenter(gr.sync_block):
     def add_sink(self, sink: Sink) -> None:
         """Lets `sink` have every record; before the flowgraph starts."""
         self._sinks.append(sink)
+
+    @property
+    def unsent_messages(self) -> int:
+        """Messages left out because their subscriber let too many wait."""
+        return self._detects.unsent + self._labels.unsent
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Totals since the block was made, as the metrics show them."""
+        stream = self._stream
+        return {
+            "samples": stream.tally.seen,
+            "dropped_frames": stream.dropped,
+            "retunes": stream.retunes,
+            "gaps": stream.gaps,
+            "unsent_messages": self.unsent_messages,
+        }
+
+    def close(self) -> None:
+        """Ends files and connections after the flowgraph; only a program that goes on without the block needs it."""
+        sinks, self._sinks = self._sinks, []
+        for sink in sinks:
+            sink.close()
 
     # What GNU Radio calls
 
@@ -216,21 +243,12 @@ class segmenter(gr.sync_block):
         self._finished.append(analysis)
 
     def _publish(self, analysis: Analysis) -> None:
-        record = record_pmt(analysis.record)
-        self._send("detects", record)
-        self._send("labels", labels_pdu(record, analysis.column_labels))
         for sink in self._sinks:
             sink.write(analysis.record)
         self._published += 1
-
-    def _send(self, port: str, message: pmt.pmt_base) -> None:
-        if not self._live:
-            self.message_port_pub(pmt.intern(port), message)
-            return
-        left_out = _messages.publish(self.to_basic_block(), pmt.intern(port), message, MOST_WAITING)
-        if left_out and not self.unsent_messages:
-            self.logger.warn(f"a subscriber of {port} does not keep up: messages to it are left out")
-        self.unsent_messages += left_out
+        record = record_pmt(analysis.record)
+        self._detects.publish(record)
+        self._labels.publish(labels_pdu(record, analysis.column_labels))
 
     def _tag_finished(self, count: int) -> None:
         while count and self._finished:

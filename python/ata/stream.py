@@ -100,6 +100,8 @@ class FrameStream:
         self._time: RadioTime | None = None
         self.next_index = 0
         self.dropped = 0
+        self.retunes = 0
+        self.gaps = 0
 
     @property
     def frame_samples(self) -> int:
@@ -142,6 +144,7 @@ class FrameStream:
             return False
         front = self._front if rate == self.samp_rate else self._front_end(rate)
         self.interrupt()
+        self.retunes += 1
         self.center_freq = freq
         if rate != self.samp_rate:
             self.samp_rate = rate
@@ -159,6 +162,7 @@ class FrameStream:
             jumped = error > 2 / self.samp_rate + 1e-6 * (offset - self._time.offset) / self.samp_rate
         if jumped:
             self.interrupt()
+            self.gaps += 1
         self._time = RadioTime(offset, seconds, fraction)
         return jumped
 

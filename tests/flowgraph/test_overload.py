@@ -3,7 +3,6 @@
 """Live mode with an analysis that is too slow, or stuck: the source never waits, whole frames are left out and counted."""
 
 import json
-import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import ata, blocks, gr
+from gnuradio.ata import message_port
 from gnuradio.ata.engines.choose import ENGINES
 from stand_ins import PATIENCE, Counting, GatedEngine, Reader, Stepped, ends
 from tiny_model import write_tiny_model
@@ -126,7 +126,7 @@ def resident() -> int:
 
 
 def test_a_reader_that_is_stuck_gets_a_bounded_queue(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[ata.segmenter.__module__], "MOST_WAITING", 5)
+    monkeypatch.setattr(message_port, "MOST_WAITING", 5)
     source, slow, quick = Stepped(), Reader(), Reader()
     quick.go.set()
     top = gr.top_block()

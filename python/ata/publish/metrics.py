@@ -17,7 +17,7 @@ COUNTERS = {
     "dropped_frames": "Frames without a record: overload, retunes, gaps, unfinished.",
     "retunes": "Changes of centre frequency or rate.",
     "gaps": "Jumps of the radio's clock: samples were lost before the block.",
-    "lost_messages": "Messages that a slow GNU Radio subscriber did not get.",
+    "unsent_messages": "Messages that a slow GNU Radio subscriber did not get.",
 }
 
 
