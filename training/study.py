@@ -101,9 +101,13 @@ def setting(args: argparse.Namespace) -> dict:
     return {name: getattr(args, name) for name in names}
 
 
+def kept_at(args: argparse.Namespace, front_end: str, segmenter: str, variant: str, seed: int) -> Path:
+    return args.out / f"{front_end}-{segmenter}-{variant}-{seed}.json"
+
+
 def kept_run(args: argparse.Namespace, maker: Maker, segmenter: str, variant: str, seed: int) -> dict:
     """A run's figures, from its file where it has been made before."""
-    path = args.out / f"{maker.front_end}-{segmenter}-{variant}-{seed}.json"
+    path = kept_at(args, maker.front_end, segmenter, variant, seed)
     if not path.exists():
         made = {"setting": setting(args), **one_run(args, maker, segmenter, variant, seed)}
         part = path.with_suffix(".part")
@@ -148,8 +152,9 @@ def main(argv: list[str] | None = None) -> int:
     path = args.report or args.out / "study.md"
     try:
         args.out.mkdir(parents=True, exist_ok=True)
-        # seeds outermost: a study that is stopped early has whole pairs
+        # seeds outermost: a study that is stopped early has whole pairs; what is there comes first, for the report
         runs = list(product(range(1, args.seeds + 1), args.front_ends, args.segmenters, args.variants))
+        runs.sort(key=lambda run: not kept_at(args, *run[1:], run[0]).exists())
         for seed, front_end, segmenter, variant in tqdm(runs, unit="run", disable=None):
             maker = Maker(args.out / "frames", front_end, args.rows, args.columns)
             results[front_end, segmenter, variant, seed] = kept_run(args, maker, segmenter, variant, seed)

@@ -28,6 +28,11 @@ def interval(differences: np.ndarray) -> tuple[float, float]:
     return float(differences.mean()), float(stats.t.ppf(0.975, len(differences) - 1)) * error
 
 
+def with_interval(differences: np.ndarray) -> str:
+    mean, half = interval(differences)
+    return f"{mean:+.4f} (one only)" if np.isnan(half) else f"{mean:+.4f} ± {half:.4f}"
+
+
 def groups(results: Results) -> list[tuple[str, str, str]]:
     """(front end, segmenter, variant) in the order of the runs."""
     return list(dict.fromkeys(key[:3] for key in results))
@@ -71,7 +76,7 @@ def differences(results: Results) -> str:
         if group[2] == "none" or not (pairs := len(seeds_of(results, group))):
             continue
         asked = ((None, "pixels"), (None, "column_mean"), ("-10", "pixels"), ("0", "pixels"))
-        cells = ["{:+.4f} ± {:.4f}".format(*interval(gain(results, group, *a))) for a in asked]
+        cells = [with_interval(gain(results, group, *a)) for a in asked]
         lines.append(f"| {' | '.join(group)} | {pairs} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -83,7 +88,7 @@ def baseline(results: Results) -> str:
         if group[2] == "none":
             runs = [results[*group, s] for s in seeds_of(results, group)]
             given = np.array([score(f, None, "column_mean") - score(f, None, "pixels") for f in runs])
-            lines.append("| {} | {} | {} | {:+.4f} ± {:.4f} |".format(*group[:2], len(runs), *interval(given)))
+            lines.append(f"| {' | '.join(group[:2])} | {len(runs)} | {with_interval(given)} |")
     return "\n".join(lines)
 
 
