@@ -51,11 +51,18 @@ class ImageSet:
 
 
 def open_images(folder: Path) -> ImageSet:
-    """DataError where there is no set, or one of another format."""
+    """DataError where there is no set, one of another format, or a damaged one."""
     info = _read_info(folder)
     if info is None:
         raise DataError(f"{folder} holds no training set: set.json is missing")
-    level, mask = (np.load(folder / name, mmap_mode="r")[: info["done"]] for name in ("level.npy", "mask.npy"))
+    try:
+        level, mask = (np.load(folder / name, mmap_mode="r")[: info["done"]] for name in ("level.npy", "mask.npy"))
+        sizes = (info["done"], info["rows"], info["columns"])
+        whole = (*level.shape, *mask.shape) == (*sizes, info["done"], info["columns"]) and info["classes"]
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        whole = False
+    if not whole:
+        raise DataError(f"{folder} holds a damaged training set: its arrays are not what its set.json says")
     return ImageSet(level, mask, info)
 
 

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training as its user runs it, a few steps long."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,6 +171,26 @@ def test_a_full_disk_is_one_sentence(tmp_path, images, capsys):
     assert train.main([*SMALL, "--steps", "1", "--out", str(tmp_path), "--data", str(images)]) == 2
     said = capsys.readouterr().err.strip()
     assert "cannot write to" in said and "\n" not in said
+
+
+@pytest.mark.parametrize("damage", ["cut short", "no array", "no level.npy", "no done", "done is a word"])
+def test_a_damaged_set_is_one_sentence(tmp_path, images, capsys, damage):
+    copy = Path(shutil.copytree(images, tmp_path / "set"))
+    level, info = copy / "level.npy", json.loads((copy / "set.json").read_text())
+    if damage == "cut short":
+        os.truncate(level, level.stat().st_size // 2)
+    elif damage == "no array":
+        level.write_bytes(200 * b"x")
+    elif damage == "no level.npy":
+        level.unlink()
+    elif damage == "no done":
+        del info["done"]
+    else:
+        info["done"] = "ten"
+    (copy / "set.json").write_text(json.dumps(info))
+    assert train.main([*SMALL, "--steps", "1", "--out", str(tmp_path / "run"), "--data", str(copy)]) == 2
+    said = capsys.readouterr().err.strip()
+    assert "damaged training set" in said and "\n" not in said
 
 
 def test_a_set_too_small_to_hold_frames_out(images):
