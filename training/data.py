@@ -38,11 +38,12 @@ class Source(Protocol):
     def __getitem__(self, index: int) -> Example: ...
 
 
-def scene_power(scene: Scene, use_iq: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def scene_power(scene: Scene, use_iq: bool, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
     """A scene's pixel powers [T, F], from samples with every fault or from the fast path, and its columns."""
     columns = torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES))
-    power = pixel_power(scene_iq(scene)[None], ROWS, COLUMNS)[0] if use_iq else fast_power(scene, ROWS, COLUMNS)
-    return power, columns
+    if not use_iq:
+        return fast_power(scene, ROWS, COLUMNS), columns
+    return pixel_power(scene_iq(scene, device)[None], ROWS, COLUMNS)[0].cpu(), columns
 
 
 @dataclass
@@ -55,6 +56,7 @@ class Drawn:
         front_end: `ata` as the block sees it (DESIGN contract 2), or `mathworks`, which needs samples.
         fixed: parameters of the preset.
         looks: 2 to use each scene twice, as it is and through another receiver (`augment`); only for `ata`.
+        device: where samples are made and transformed; the images come back to the CPU.
     """
 
     preset: str
@@ -63,6 +65,7 @@ class Drawn:
     front_end: str = "ata"
     fixed: dict = field(default_factory=dict)
     looks: int = 1
+    device: str = "cpu"
     _last: tuple | None = field(default=None, repr=False)
 
     def __getitem__(self, index: int) -> Example:
@@ -70,12 +73,12 @@ class Drawn:
         if self.front_end == "mathworks":
             scene = self._scene(number)
             columns = torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES))
-            return mathworks_image(scene_iq(scene)[None], COLUMNS)[0], columns
+            return mathworks_image(scene_iq(scene, self.device)[None], COLUMNS)[0].cpu(), columns
         if self._last is None or self._last[0] != number:
             use_iq = int((number + 1) * self.iq_share) > int(number * self.iq_share)
             scene = self._scene(number)
             frame = Frame(scene.samp_rate, scene.count, ROWS, COLUMNS)
-            self._last = number, frame, *scene_power(scene, use_iq)
+            self._last = number, frame, *scene_power(scene, use_iq, self.device)
         _, frame, power, columns = self._last
         if look:
             power, columns = second_look(power, columns, frame, self.first + number)
@@ -132,8 +135,11 @@ class Batches(IterableDataset):
 
     def loader(self, workers: int) -> Iterator[Example]:
         """The same from worker processes, in order."""
+        # CUDA does not outlive a fork
+        afresh = workers and torch.device(getattr(self.source, "device", "cpu")).type != "cpu"
         return iter(DataLoader(self, None, num_workers=workers, worker_init_fn=_quiet if workers else None,
-                               prefetch_factor=2 if workers else None))  # fmt: skip
+                               prefetch_factor=2 if workers else None,
+                               multiprocessing_context="spawn" if afresh else None))  # fmt: skip
 
 
 def _quiet(_worker: int) -> None:

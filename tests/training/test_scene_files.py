@@ -102,6 +102,28 @@ def test_ctrl_c_keeps_what_is_done(tmp_path):
     assert done >= 64 and len((tmp_path / "truth.jsonl").read_text().splitlines()) >= done
 
 
+def test_killed_at_any_time_a_set_goes_on_and_ends_the_same(tmp_path):
+    """SIGKILL before the first frames are kept and after them; the processes that make frames end too."""
+    count, part = 120, tmp_path / "part"
+    command = [sys.executable, str(SCRIPT), "--images", "--count", str(count), "--samp-rate", "3.84e6", "--frame-ms", "0.5",
+               "--workers", "2", "--out", str(part)]  # fmt: skip
+    state, makers = part / "set.json", []
+    for least in (0, 64):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        while not (state.exists() and json.loads(state.read_text())["done"] >= least):
+            assert process.poll() is None
+            os.sched_yield()
+        makers += Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.kill()
+        process.wait()
+    assert len(open_images(part)) >= 64
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    list(write_images("wideband", count, 1, tmp_path / "whole", samp_rate=3.84e6, frame_ms=0.5))
+    for name in ("level.npy", "mask.npy", "truth.jsonl", "set.json"):
+        assert (part / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    assert makers and not [pid for pid in makers if Path(f"/proc/{pid}").exists()]
+
+
 @pytest.mark.parametrize("arguments, words", [
     (["--count", "0"], "less than 1"),
     (["--preset", "nowhere"], "invalid choice"),
