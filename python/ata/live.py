@@ -153,7 +153,7 @@ class Live:
         self._opening_limit, self._stall_limit = opening_limit, stall_limit
         self._deadline = math.inf
         self._stopping = self._finished = False
-        self._pause = FIRST_PAUSE
+        self._pause, self._grace = FIRST_PAUSE, GRACE
         self._away: float | None = None
         self.totals = Totals()
 
@@ -194,6 +194,7 @@ class Live:
 
         t = self.totals
         process = Isolated(run_flowgraph, self._settings, Base(t.samples, t.frames, t.dropped))
+        self._grace = GRACE
         try:
             lost = self._follow(process)
         finally:
@@ -213,6 +214,7 @@ class Live:
             self._screen.tick(self.totals)
             if message is None:
                 if time.monotonic() - heard > silence_limit:
+                    self._grace = 0.0  # nor would it hear
                     return f"{self._settings.device} does not answer: its driver says nothing for {silence_limit:g} s"
                 continue
             heard = time.monotonic()
@@ -257,9 +259,9 @@ class Live:
         """Lets the process finish what it found, and ends it in any case."""
         try:
             process.ask_to_stop()
-            until = time.monotonic() + GRACE
-            while (left := until - time.monotonic()) > 0:
-                self._take(process.receive(left))
+            until = time.monotonic() + self._grace
+            while (message := process.receive(max(0.0, until - time.monotonic()))) is not None:
+                self._take(message)
         except Ended:
             pass
         finally:

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from gnuradio import blocks, gr
 
-from .errors import AtaError
+from .errors import AtaError, first_line
+from .host_clock import HostClock
 from .iq_files import IqCounts
 from .iq_recorder import iq_recorder
 from .isolated import Channel
@@ -26,16 +27,19 @@ LET_GO = 3.0  # s that a block has to stop beside a driver that hangs
 class _Outlet:
     """A sink that continues the counts of earlier runs, and dates the records of a radio without a clock."""
 
-    def __init__(self, channel: Channel, base: Base, recorder: iq_recorder | None) -> None:
+    def __init__(self, channel: Channel, base: Base, samp_rate: float, recorder: iq_recorder | None) -> None:
         self._channel, self._base, self._recorder = channel, base, recorder
+        self._clock = HostClock(samp_rate)
 
     def write(self, record: Record) -> None:
+        arrived = time.time() - 1e-3 * record.latency_ms
+        began = self._clock.time(record.sample_start, record.sample_count, arrived)
         record = replace(
             record,
             frame=self._base.frames + record.frame,
             sample_start=self._base.samples + record.sample_start,
             dropped_frames=self._base.dropped + record.dropped_frames,
-            time=record.time or _time_by_this_computer(record),
+            time=record.time or utc(int(began), began % 1),
         )
         self._channel.send(record)
         if self._recorder is not None:
@@ -46,12 +50,6 @@ class _Outlet:
 
     def close(self) -> None:
         """There is nothing to close."""
-
-
-def _time_by_this_computer(record: Record) -> str:
-    """Good to what the driver buffers, some ten ms, and without the drift of the radio's crystal."""
-    began = time.time() - 1e-3 * (record.latency_ms or 0.0) - record.sample_count / record.samp_rate
-    return utc(int(began), began % 1)
 
 
 class _Segmenter(segmenter):
@@ -91,7 +89,7 @@ def run_flowgraph(channel: Channel, settings: LiveSettings, base: Base) -> None:
         recorder = iq_recorder(settings.keep, radio.samp_rate, radio.center_freq, block.frame_seconds, base.samples,
                                radio.device)  # fmt: skip
         flowgraph.connect(radio.block, recorder)
-    block.add_sink(_Outlet(channel, base, recorder))
+    block.add_sink(_Outlet(channel, base, radio.samp_rate, recorder))
 
     def progress() -> Progress:
         kept = recorder.counts if recorder is not None else IqCounts()
@@ -109,7 +107,7 @@ def run_flowgraph(channel: Channel, settings: LiveSettings, base: Base) -> None:
         recorder.finish()
     channel.send(progress())
     if block.failure is not None:
-        raise block.failure
-    if not stopped:
+        channel.send(Lost(f"the analysis stopped: {first_line(block.failure)}"))
+    elif not stopped:
         file = settings.device.startswith("file=")
         channel.send(Finished() if file else Lost(f"{settings.device} ended its stream: it was unplugged or switched off"))

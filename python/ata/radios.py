@@ -249,6 +249,7 @@ class _loop(gr.hier_block2):
         then = blocks.tag_gate(gr.sizeof_gr_complex, False)
         then.set_single_key("rx_time")
         self.connect(recording, throttle, then, self)
+        self._recording = recording  # GNU Radio does not keep a Python block alive
 
 
 def _open_loop(device: str, path: str, samp_rate: float | None, center_freq: float | None) -> Radio:

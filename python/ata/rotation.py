@@ -70,11 +70,8 @@ class Rotating:
 
     def _set_aside(self, begun: float) -> None:
         stamp = datetime.fromtimestamp(begun, UTC).strftime("%Y%m%dT%H%M%SZ")
-        for number in count(1):
-            name = f"{self._path.stem}-{stamp}{f'-{number}' if number > 1 else ''}{self._path.suffix}"
-            if not (aside := self._path.with_name(name)).exists():
-                break
+        names = (f"{self._path.stem}-{stamp}{f'-{n}' if n > 1 else ''}{self._path.suffix}" for n in count(1))
         try:
-            self._path.rename(aside)
+            self._path.rename(next(path for name in names if not (path := self._path.with_name(name)).exists()))
         except OSError as failure:
-            raise AtaError(f"{self._path} cannot be set aside as {aside.name}: {failure.strerror}") from failure
+            raise AtaError(f"{self._path} cannot be set aside: {failure.strerror}") from failure

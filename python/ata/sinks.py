@@ -85,7 +85,8 @@ class JsonLines:
         """Nothing is ever held back."""
 
     def close(self) -> None:
-        self._file.close()
+        with _writing(self._path):
+            self._file.close()
 
 
 @dataclass

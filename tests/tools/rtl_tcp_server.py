@@ -59,7 +59,7 @@ class Tuner:
         """-> the recording around `freq`, Hz, at `rate`, Hz."""
         from scipy.signal import resample_poly
 
-        iq = self._iq
+        iq = self._iq if abs(freq - self.freq) < self.rate else np.zeros_like(self._iq)
         if freq != self.freq:
             iq = iq * np.exp(-2j * np.pi * (freq - self.freq) / self.rate * np.arange(len(iq))).astype(np.complex64)
         if rate != self.rate:

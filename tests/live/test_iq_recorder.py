@@ -1,0 +1,159 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""IQ around bands that appear: the right samples, in recordings that others read, in a bounded folder."""
+
+import resource
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sigmf
+from gnuradio import ata, blocks, gr
+from gnuradio.ata.errors import AtaError
+from gnuradio.ata.iq_files import KeepIq
+from gnuradio.ata.iq_recorder import iq_recorder
+from gnuradio.ata.recordings import open_recording
+from gnuradio.ata.sensor import Sensor, replay
+from tiny_model import write_tiny_model
+from tools.usrp_source import Stretch, usrp_source
+
+RATE, FREQ = 2e6, 800e6
+N = 8000  # samples of a frame of 4 ms
+BEFORE, AFTER = 20_000, 24_000  # samples
+FIRST = 1_000_000  # index of the first sample
+
+
+def on_air(frames: int, *bursts: tuple[int, int]) -> np.ndarray:
+    """Noise, and 1 MHz of signal in the frames [begin, end) of each burst."""
+    rng = np.random.default_rng(1)
+    iq = np.resize((0.05 * rng.standard_normal((1 << 16, 2)) @ [1, 1j]).astype(np.complex64), frames * N)
+    spectrum = np.fft.fft(rng.standard_normal((1 << 16, 2)) @ [1, 1j])
+    spectrum[abs(np.fft.fftfreq(1 << 16)) > 0.25] = 0
+    signal = np.fft.ifft(spectrum).astype(np.complex64)
+    for begin, end in bursts:
+        iq[begin * N : end * N] += np.resize(signal, (end - begin) * N)
+    return 0.2 * iq
+
+
+class Kept:
+    """Samples through a segmenter, whose records go to a recorder beside it."""
+
+    def __init__(self, source: gr.basic_block, folder: Path, max_bytes: float = 1e9, datatype: str = "cf32_le",
+                 rate: float = RATE) -> None:  # fmt: skip
+        self.model = write_tiny_model(folder / "tiny.onnx", rows=16)
+        keep = KeepIq(str(folder / "iq"), max_bytes, datatype, BEFORE / RATE, AFTER / RATE)
+        segmenter = ata.segmenter(rate, FREQ, mode="lossless", frame_ms=1e3 * N / rate, model=str(self.model))
+        self.recorder = iq_recorder(keep, rate, FREQ, N / rate, 0, "a test")
+        segmenter.add_sink(self.recorder)
+        top = gr.top_block()
+        top.connect(source, segmenter, blocks.null_sink(gr.sizeof_gr_complex))
+        top.connect(source, self.recorder)
+        top.run()
+        self.recorder.finish()
+        self.metas = sorted((folder / "iq").glob("*.sigmf-meta"), key=lambda p: int(p.stem.rpartition("-")[2]))
+        self.read = [sigmf.fromfile(str(path)) for path in self.metas]
+        for each in self.read:
+            each.validate()
+
+    def spans(self) -> list[tuple[int, int]]:
+        """First sample and end of each recording, as its metadata and its size say."""
+        starts = [each.get_captures()[0]["core:global_index"] for each in self.read]
+        return [(start, start + each.sample_count) for start, each in zip(starts, self.read, strict=True)]
+
+
+def vector(iq: np.ndarray) -> gr.basic_block:
+    return blocks.vector_source_c(iq.tolist())
+
+
+@pytest.mark.parametrize("datatype", ["cf32_le", "ci16_le"])
+def test_a_band_that_appears_is_kept_with_what_was_before_and_after(tmp_path: Path, datatype: str) -> None:
+    iq = on_air(330, (10, 20), (300, 301))
+    kept = Kept(vector(iq), tmp_path, datatype=datatype)
+    wanted = [(n * N - BEFORE, (n + 1) * N + AFTER) for n in (10, 300)]
+    assert kept.spans() == wanted
+    assert kept.recorder.counts.samples == sum(b - a for a, b in wanted)
+    assert (kept.recorder.counts.recordings, kept.recorder.counts.lost) == (2, 0)
+    for meta, (begin, end) in zip(kept.metas, wanted, strict=True):
+        samples = open_recording(meta).read(0, end - begin)
+        if datatype == "cf32_le":
+            assert np.array_equal(samples, iq[begin:end])
+        else:
+            assert np.abs(samples - iq[begin:end]).max() < 1 / 32768
+    first, second = kept.read
+    assert first.get_global_info()["core:hw"] == "a test"
+    # The first burst goes on beyond its recording, the second is one frame in the middle of its own.
+    (note,) = first.get_annotations()
+    assert (note["core:label"], note["core:sample_start"], note["core:sample_count"]) == ("LTE", BEFORE, N + AFTER)
+    (note,) = second.get_annotations()
+    assert (note["core:sample_start"], note["core:sample_count"]) == (BEFORE, N)
+    assert abs(datetime.fromisoformat(first.get_captures()[0]["core:datetime"]).timestamp() - meta.stat().st_mtime) < 60
+
+
+def test_what_is_kept_can_be_replayed(tmp_path: Path) -> None:
+    kept = Kept(vector(on_air(40, (10, 20))), tmp_path)
+    recording = open_recording(kept.metas[0])
+    sensor = Sensor(recording.samp_rate, recording.center_freq, kept.model, frame_ms=1e3 * N / RATE)
+    labels = [[band.label for band in analysis.record.bands] for analysis in replay(sensor, recording)]
+    assert labels[-1] == ["LTE"] and labels[0] == []
+
+
+def test_the_folder_never_holds_more_than_it_may(tmp_path: Path) -> None:
+    iq = on_air(600, *((n, n + 2) for n in range(10, 600, 290)))
+    kept = Kept(vector(iq), tmp_path, max_bytes=1e6)
+    sizes = [path.stat().st_size for path in (tmp_path / "iq").glob("*.sigmf-data")]
+    assert 0.7e6 < sum(sizes) <= 1e6 and max(sizes) <= 0.25e6
+    # A recording that would be too long goes on in the next one, and the newest are there.
+    assert kept.spans()[-1][1] == (10 + 2 * 290 + 1) * N + AFTER
+    assert kept.spans()[-2][1] == kept.spans()[-1][0]
+    assert kept.recorder.counts.recordings == 6
+    assert len(list((tmp_path / "iq").iterdir())) == 2 * len(sizes)
+    begin, end = kept.spans()[-1]
+    assert np.array_equal(open_recording(kept.metas[-1]).read(0, end - begin), iq[begin:end])
+
+
+def test_a_retune_in_a_recording_is_a_capture_of_its_own(tmp_path: Path) -> None:
+    """The emitter stands at 801 to 803 MHz."""
+    rate = 10e6
+    stretches = [Stretch(10 * N, 780e6, rate), Stretch(2 * N, FREQ, rate), Stretch(4 * N, 804e6, rate, lost=10_000_000)]
+    kept = Kept(usrp_source(stretches, (1_700_000_000, 0.0)), tmp_path, rate=rate)
+    first = kept.read[0].get_captures()
+    assert [c["core:frequency"] for c in first] == [780e6, FREQ, 804e6]
+    start = first[0]["core:global_index"]
+    assert [c["core:sample_start"] for c in first] == [0, 10 * N - start, 12 * N - start]
+    moments = [datetime.fromisoformat(c["core:datetime"]).timestamp() - 1_700_000_000 for c in first[1:]]
+    assert moments == pytest.approx([10 * N / rate, 1 + 12 * N / rate], abs=2e-6)
+    assert {note["core:label"] for note in kept.read[0].get_annotations()} == {"LTE"}
+
+
+def test_a_stream_that_ends_leaves_a_shorter_recording(tmp_path: Path) -> None:
+    kept = Kept(vector(on_air(12, (11, 12))), tmp_path)
+    assert kept.spans() == [(11 * N - BEFORE, 12 * N)]
+
+
+def test_a_full_disk_leaves_whole_samples_and_a_count(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_tiny_model(tmp_path / "tiny.onnx", rows=16)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_003, before[1]))
+    try:
+        kept = Kept(vector(on_air(40, (10, 20))), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    counts = kept.recorder.counts
+    assert counts.lost > 0
+    assert kept.spans() == [] or kept.spans()[0][0] == 10 * N - BEFORE
+    assert counts.samples + counts.lost == BEFORE + N + AFTER
+    assert sum("IQ is being lost" in r.getMessage() for r in caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"datatype": "cu8"}, "kept as"),
+        ({"before": -1.0}, "0 to 10 s before"),
+        ({"folder": "/dev/null"}, "takes no recordings"),
+    ],
+)
+def test_what_cannot_be_kept_is_one_sentence(tmp_path: Path, change: dict, says: str) -> None:
+    with pytest.raises(AtaError, match=says):
+        KeepIq(**{"folder": str(tmp_path), "max_bytes": 1e6, **change}).check()

@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Work in a process of its own: what it sends arrives, however it ends, and it can always be ended."""
+
+import ctypes
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+from itertools import count
+from pathlib import Path
+
+import pytest
+from gnuradio.ata.errors import AtaError
+from gnuradio.ata.isolated import Channel, Ended, Isolated
+
+PATIENCE = 60  # s; only a test that fails waits so long
+
+
+def sends_and_ends(channel: Channel, how: str) -> None:
+    print("a driver's chatter")
+    logging.getLogger("ata").warning("a %s word", how)
+    for i in range(3):
+        channel.send(i)
+    if how == "sentence":
+        raise AtaError("the model does not fit")
+    if how == "fault":
+        raise KeyError("a slip")
+    if how == "exit":
+        os.write(2, b"out of memory\n")
+        os._exit(3)
+    if how == "crash":
+        os.write(2, b"libradio: bad state\n")
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hangs(channel: Channel) -> None:
+    """As a driver does that waits with Python's lock held."""
+    channel.send(os.getpid())
+    ctypes.PyDLL(None).pause()
+
+
+def sends_until_asked(channel: Channel) -> None:
+    for i in count():
+        channel.send(i)
+        if channel.stop_asked(0.01):
+            channel.send("last")
+            return
+
+
+def everything(process: Isolated) -> list:
+    got = []
+    with pytest.raises(Ended) as end:
+        while True:
+            message = process.receive(PATIENCE)
+            assert message is not None
+            got.append(message)
+    return [*got, str(end.value)]
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [("well", ""), ("exit", "ended with code 3: out of memory"), ("crash", "crashed (SIGSEGV): libradio: bad state")],
+)
+def test_what_was_sent_arrives_and_then_the_end(
+    how: str, says: str, capfd: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert everything(Isolated(sends_and_ends, how)) == [0, 1, 2, says]
+    assert capfd.readouterr().out == ""  # the output belongs to the records
+    assert [r.getMessage() for r in caplog.records] == [f"a {how} word"]
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "says"), [("sentence", AtaError, "does not fit"), ("fault", RuntimeError, "a slip")]
+)
+def test_an_exception_crosses_over(how: str, kind: type, says: str) -> None:
+    process = Isolated(sends_and_ends, how)
+    assert [process.receive(PATIENCE) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(kind, match=says):
+        process.receive(PATIENCE)
+    process.kill()
+
+
+def test_a_process_that_hangs_is_ended() -> None:
+    process = Isolated(hangs)
+    pid = process.receive(PATIENCE)
+    process.ask_to_stop()
+    assert process.receive(0.1) is None
+    process.kill()
+    assert everything(process) == ["crashed (SIGKILL)"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_what_comes_between_stop_and_end_is_received() -> None:
+    process = Isolated(sends_until_asked)
+    assert process.receive(PATIENCE) == 0
+    process.ask_to_stop()
+    *numbers, last, end = everything(process)
+    assert (numbers, last, end) == (list(range(1, len(numbers) + 1)), "last", "")
+
+
+STARTER = """
+import sys
+from test_isolated import Isolated, hangs
+if __name__ == "__main__":
+    process = Isolated(hangs)
+    print(process.receive(60), flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_it_goes_with_its_starter_however_that_ends(tmp_path: Path, number: int) -> None:
+    (tmp_path / "starter.py").write_text(STARTER)
+    env = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{os.environ['PYTHONPATH']}"}
+    command = [sys.executable, tmp_path / "starter.py"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as starter:
+        pid = int(starter.stdout.readline())
+        watched = os.pidfd_open(pid)
+        starter.send_signal(number)
+        ended, _, _ = select.select([watched], [], [], PATIENCE)  # readable when the process has ended
+        os.close(watched)
+        assert ended

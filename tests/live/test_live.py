@@ -1,0 +1,309 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`ata-sense live` as its user runs it, with the real gr-osmosdr driver before a server that plays, stops and lies."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sigmf
+from gnuradio.ata.live import Live, LiveSettings, Totals
+from gnuradio.ata.records import Record
+from tiny_model import write_tiny_model
+from tools.rtl_tcp_server import RtlTcpServer
+
+ROOT = Path(__file__).resolve().parents[2]
+RATE, FREQ = 2_000_000, 800_000_000
+BAND = (799.7e6, 800.9e6)  # Hz
+N = 20_000  # samples of a frame of 10 ms
+PATIENCE = 90  # s; only a test that fails waits so long
+TUNED = ("--rate", RATE, "--freq", FREQ, "--gain", 30, "--frame-ms", 10)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _driver() -> None:
+    pytest.importorskip("osmosdr", reason="gr-osmosdr is not installed")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx", rows=16)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half a second of a strong band in noise, wider than the radio's own 2 MS/s."""
+    rng = np.random.default_rng(1)
+    count, rate = 1 << 21, 2 * RATE
+    spectrum = np.fft.fft(rng.standard_normal((count, 2)) @ [1, 1j])
+    at = FREQ + np.fft.fftfreq(count, 1 / rate)
+    spectrum[(at < BAND[0]) | (at > BAND[1])] *= 0.05
+    folder = tmp_path_factory.mktemp("scene")
+    np.fft.ifft(spectrum).astype("<c8").tofile(folder / "scene.sigmf-data")
+    head = {"core:datatype": "cf32_le", "core:sample_rate": rate, "core:version": "1.0.0"}
+    meta = {"global": head, "captures": [{"core:sample_start": 0, "core:frequency": FREQ}], "annotations": []}
+    (folder / "scene.sigmf-meta").write_text(json.dumps(meta))
+    return folder / "scene.sigmf-meta"
+
+
+def command(*args: object) -> list[str]:
+    return [sys.executable, str(ROOT / "apps" / "ata-sense"), "live", *map(str, args)]
+
+
+def run(*args: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command(*args), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=PATIENCE
+    )
+
+
+@contextmanager
+def running(*args: object) -> Iterator[subprocess.Popen]:
+    with subprocess.Popen(command(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def check(records: list[dict]) -> None:
+    """What holds for the records of any run, however often the radio was away: every frame has one or is counted."""
+    for index, record in enumerate(records):
+        assert record["frame"] == index + record["dropped_frames"]
+        assert record["time"] is not None  # the driver gives none, this computer does
+        (band,) = record["bands"]
+        assert band["label"] == "LTE"
+        assert (band["freq_lower_edge"], band["freq_upper_edge"]) == pytest.approx(BAND, abs=2 * RATE / 256)
+    for before, after in pairwise(records):
+        assert after["sample_start"] >= before["sample_start"] + before["sample_count"]
+        assert after["time"] > before["time"]
+
+
+def test_a_band_is_found_and_everything_is_written(scene: Path, model: Path, tmp_path: Path) -> None:
+    with RtlTcpServer(scene) as server:
+        ran = run("--source", server.device, *TUNED, "--model", model, "--frames", 30, "--jsonl", tmp_path / "r.jsonl",
+                  "--sigmf", tmp_path / "r.sigmf-meta", "--keep-iq", tmp_path / "iq", "--rotate-mb", 0.004)  # fmt: skip
+        server.wait_for("ended", connection=0)
+        told = {e["name"]: e["value"] for e in server.events if e["event"] == "command"}
+    assert ran.returncode == 0, ran.stderr
+    assert (told["rate"], told["freq"], told["gain"]) == (RATE, FREQ, 297)
+    files = sorted(tmp_path.glob("r-*.jsonl"), key=lambda p: lines(p)[0]["frame"]) + [tmp_path / "r.jsonl"]
+    records = [record for path in files for record in lines(path)]
+    assert len(records) == 30 and len(files) > 2
+    check(records)
+    assert f"{server.device}: 800 MHz at 2 MS/s, tiny-1" in ran.stdout
+    assert "+ LTE 799.70 to 800.90 MHz" in ran.stdout
+    dropped = records[-1]["dropped_frames"]
+    assert ran.stdout.splitlines()[-1].startswith(f"30 frames, {dropped} dropped in ")
+    assert "bands: LTE 30; IQ: 1 recordings" in ran.stdout
+    found = sigmf.fromfile(str(tmp_path / "r.sigmf-meta"))
+    found.validate()
+    assert found.get_annotations()[0]["core:label"] == "LTE"
+    (kept,) = (tmp_path / "iq").glob("*.sigmf-meta")
+    sigmf.fromfile(str(kept)).validate()
+
+
+def test_the_output_is_json_alone(scene: Path, model: Path) -> None:
+    with RtlTcpServer(scene) as server:
+        ran = run("--source", server.device, *TUNED, "--model", model, "--frames", 3, "--jsonl", "-")
+    assert ran.returncode == 0, ran.stderr
+    assert len([json.loads(line) for line in ran.stdout.splitlines()]) == 3
+    assert "3 frames, " in ran.stderr and "R820T" not in ran.stderr
+
+
+def test_a_lost_radio_is_a_sentence_and_what_was_found_stays(scene: Path, model: Path, tmp_path: Path) -> None:
+    with RtlTcpServer(scene, f"close,{10 * N}") as server:
+        ran = run("--source", server.device, *TUNED, "--model", model, "--jsonl", tmp_path / "r.jsonl")
+    assert ran.returncode == 2
+    assert ran.stderr.splitlines()[-1] == (
+        f"ata-sense: {server.device} gives no more samples: unplugged, or its server is gone"
+    )
+    assert "Traceback" not in ran.stderr
+    records = lines(tmp_path / "r.jsonl")
+    assert records
+    check(records)
+    assert f"{len(records)} frames, " in ran.stdout.splitlines()[-1]
+
+
+def test_it_waits_for_a_radio_that_comes_back(scene: Path, model: Path, tmp_path: Path) -> None:
+    with RtlTcpServer(scene, f"close,{20 * N}", "garbage", "play") as server:
+        ran = run("--source", server.device, *TUNED, "--model", model, "--jsonl", tmp_path / "r.jsonl", "--reconnect",
+                  "--frames", 40)  # fmt: skip
+        assert server.wait_for("connected", connection=2)
+    assert ran.returncode == 0, ran.stderr
+    check(lines(tmp_path / "r.jsonl"))
+    assert "gives no more samples: unplugged, or its server is gone; trying again in 1 s" in ran.stderr
+    assert "no rtl_tcp server; trying again in 2 s" in ran.stderr
+    assert f"{server.device} is back after" in ran.stderr
+    assert ", 1 reconnects in " in ran.stdout.splitlines()[-1]
+
+
+class Quiet:
+    """No screen."""
+
+    def started(self, streaming: object) -> None: ...
+
+    def show(self, record: Record) -> None: ...
+
+    def tick(self, totals: Totals) -> None: ...
+
+
+class Collected(list):
+    """A sink in memory."""
+
+    def write(self, record: Record) -> None:
+        self.append(json.loads(record.to_json()))
+
+
+def test_faults_one_after_the_other_lose_nothing(scene: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed, reset, stalled, cut in a sample, no greeting, half of one, none ever, garbage: then it plays."""
+    monkeypatch.setattr("gnuradio.ata.live.LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr("gnuradio.ata.live.FIRST_PAUSE", 0.1)
+    cut = [f"{what},{8 * N}" for what in ("close", "reset", "stall", "odd")]
+    with RtlTcpServer(scene, *cut, "noheader", "half", "silent", "garbage", "play", speed=0.5) as server:
+        settings = LiveSettings(server.device, RATE, FREQ, 30.0, model=str(model), frame_ms=10.0)
+        sink = Collected()
+        live = Live(settings, [sink], Quiet(), reconnect=True, frames=60, opening_limit=2, stall_limit=2)
+        live.run()
+        server.wait_for("connected", connection=8)
+        events = [*server.events, server.wait_for("ended")]
+    check(sink)
+    totals = live.totals
+    assert totals.records == len(sink) == 60
+    assert totals.frames == totals.records + totals.dropped
+    sent = [e["samples"] for e in events if e["event"] == "ended" and e["samples"]]
+    assert sent[:4] == [8 * N] * 4
+    assert totals.reconnects == len(sent) - 1
+    # A driver keeps for itself what does not fill its next read when the server goes.
+    assert sum(sent[:-1]) - len(sent) * N < totals.samples <= sum(sent)
+
+
+def test_a_signal_ends_it_in_an_orderly_way(scene: Path, model: Path, tmp_path: Path) -> None:
+    with (
+        RtlTcpServer(scene) as server,
+        running("--source", server.device, *TUNED, "--model", model, "--jsonl", tmp_path / "r.jsonl",
+                "--sigmf", tmp_path / "r.sigmf-meta") as live,
+    ):  # fmt: skip
+        for line in live.stdout:
+            if "+ LTE" in line:
+                break
+        live.send_signal(signal.SIGTERM)
+        out, err = live.communicate(timeout=PATIENCE)
+        server.wait_for("ended", connection=0)  # nothing is left that holds the radio
+    assert live.returncode == 0, err
+    records = lines(tmp_path / "r.jsonl")
+    check(records)
+    assert f"{len(records)} frames, " in out.splitlines()[-1]
+    assert sum(n["core:sample_count"] for n in json.loads((tmp_path / "r.sigmf-meta").read_text())["annotations"])
+
+
+def test_a_signal_ends_it_while_it_waits_for_the_radio(model: Path) -> None:
+    with running("--source", "rtl_tcp=127.0.0.1:1", *TUNED, "--model", model, "--reconnect") as live:
+        for line in live.stderr:
+            if "can't open TCP connection; trying again in 2 s" in line:
+                break
+        live.send_signal(signal.SIGTERM)
+        live.communicate(timeout=PATIENCE)
+    assert live.returncode == 0
+
+
+def test_killed_it_leaves_its_records_and_lets_the_radio_go(scene: Path, model: Path, tmp_path: Path) -> None:
+    with (
+        RtlTcpServer(scene) as server,
+        running("--source", server.device, *TUNED, "--model", model, "--jsonl", tmp_path / "r.jsonl") as live,
+    ):
+        for line in live.stdout:
+            if "+ LTE" in line:
+                break
+        live.kill()
+        server.wait_for("ended", connection=0)
+    check(lines(tmp_path / "r.jsonl"))
+
+
+def test_a_terminal_shows_a_table_that_is_redrawn(scene: Path, model: Path) -> None:
+    ours, theirs = pty.openpty()
+    with RtlTcpServer(scene) as server:
+        shown = b""
+        args = command("--source", server.device, *TUNED, "--model", model)
+        with subprocess.Popen(args, stdout=theirs, stderr=subprocess.DEVNULL, close_fds=True) as live:
+            os.close(theirs)
+            while shown.count(b"\033[J") < 3 or b"LTE" not in shown:
+                shown += os.read(ours, 4096)
+            live.send_signal(signal.SIGINT)
+            with suppress(OSError):  # which is how a terminal says that its last program has ended
+                while got := os.read(ours, 4096):
+                    shown += got
+    os.close(ours)
+    assert live.returncode == 0
+    text = shown.decode()
+    assert "label          from           to     width    sure      SNR    on  since" in text
+    assert "LTE      799.70 MHz   800.90 MHz  1.20 MHz" in text
+    assert "bands: LTE " in text.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--source", "rtl=0", *TUNED), "rtl=0 cannot be opened"),
+        (("--source", "rtl=0", "--freq", FREQ), "rtl=0 needs --rate"),
+        (("--source", "rtl=0", *TUNED, "--gain", "loud"), "is no gain"),
+        (("--source", "rtl=0", *TUNED, "--frames", 0), "--frames is 0"),
+        (("--source", "rtl=0", *TUNED, "--reconnect", "--engine", "abacus"), "no engine 'abacus'"),
+        (("--source", "rtl=0", *TUNED, "--jsonl", "/dev/null/x"), "cannot be written"),
+        (("--source", "loop:absent.sigmf-meta"), "absent.sigmf-meta cannot be read"),
+    ],
+)
+def test_what_cannot_work_is_one_sentence(args: tuple, says: str) -> None:
+    ran = run(*args)
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert says in ran.stderr.splitlines()[-1]
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_rate_that_the_radio_does_not_have_is_refused(scene: Path) -> None:
+    ran = run("--source", f"loop:{scene}", "--rate", 3e6)
+    assert ran.returncode == 2
+    assert "was recorded at 4000000 Hz, which --rate 3000000 cannot change" in ran.stderr
+
+
+def test_a_full_disk_ends_it_with_a_sentence(scene: Path, model: Path) -> None:
+    ran = run("--source", f"loop:{scene}", "--model", model, "--jsonl", "/dev/full")
+    assert ran.returncode == 2
+    assert ran.stderr.splitlines()[-1] == "ata-sense: /dev/full cannot be written: No space left on device"
+
+
+def test_a_real_carrier_through_the_real_driver(captures: Path, tmp_path: Path) -> None:
+    """5 MHz of LTE off the air, played at 9.6 MS/s, named and placed by the shipped model."""
+    recording = captures / "real-lte" / "fdd5-among-gsm.sigmf-meta"
+    truth = next(a for a in json.loads(recording.read_text())["annotations"] if a["core:label"] == "LTE")
+    freq = round(json.loads(recording.read_text())["captures"][0]["core:frequency"])
+    # The R820T ends at 1766 MHz: the recording is played as if it had been made 200 MHz below.
+    meta = json.loads(recording.read_text())
+    meta["captures"][0]["core:frequency"] = freq - 200e6
+    (tmp_path / "low.sigmf-meta").write_text(json.dumps(meta))
+    (tmp_path / "low.sigmf-data").symlink_to(recording.with_suffix(".sigmf-data"))
+    with RtlTcpServer(tmp_path / "low.sigmf-meta") as server:
+        ran = run("--source", server.device, "--rate", 9.6e6, "--freq", freq - 200e6, "--frames", 10,
+                  "--jsonl", tmp_path / "r.jsonl")  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    low, high = truth["core:freq_lower_edge"] - 200e6, truth["core:freq_upper_edge"] - 200e6
+    found = 0
+    for record in lines(tmp_path / "r.jsonl"):
+        for band in record["bands"]:
+            shared = min(high, band["freq_upper_edge"]) - max(low, band["freq_lower_edge"])
+            union = max(high, band["freq_upper_edge"]) - min(low, band["freq_lower_edge"])
+            found += band["label"] == "LTE" and shared / union >= 0.7
+    assert found >= 9

@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that are set aside before they become too large or too old, and lose nothing."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+import sigmf
+from gnuradio.ata.errors import AtaError
+from gnuradio.ata.records import Band, Record, utc
+from gnuradio.ata.rotation import Rotating
+from gnuradio.ata.sinks import JsonLines, SigmfAnnotations
+
+RATE = 1e6
+NAME = re.compile(r"r-\d{8}T\d{6}Z(-\d+)?\.(jsonl|sigmf-meta)")
+
+
+def record(frame: int, away: float = 0.0) -> Record:
+    """One band; every other frame elsewhere. away: s that the radio was away before it."""
+    low = 8e8 + 1e5 * (frame % 2)
+    bands = (Band("LTE", low, low + 5e4, 0.8, 10.0, 1.0),)
+    time = utc(1_700_000_000, 0.01 * frame + away)
+    return Record(frame, 10_000 * frame, 10_000, time, 8e8, RATE, "m-1", "e", False, 0, None, bands)
+
+
+def in_order(folder: Path) -> list[Path]:
+    """The files set aside, oldest first, then the one in use."""
+    number = re.compile(r"(Z)(?:-(\d+))?\.")
+    aside = [p for p in folder.iterdir() if NAME.fullmatch(p.name)]
+    aside.sort(key=lambda p: (p.name.partition("Z")[0], int(number.search(p.name)[2] or 1)))
+    return [*aside, *(p for p in folder.iterdir() if p.stem == "r")]
+
+
+def frames(path: Path) -> list[int]:
+    return [json.loads(line)["frame"] for line in path.read_text().splitlines()]
+
+
+def test_no_record_is_lost_between_two_files(tmp_path: Path) -> None:
+    sink = Rotating(tmp_path / "r.jsonl", JsonLines, 2000, float("inf"))
+    for i in range(40):
+        sink.write(record(i))
+        assert frames(tmp_path / "r.jsonl")[-1] == i  # written at once
+    sink.close()
+    files = in_order(tmp_path)
+    assert len(files) == len(list(tmp_path.iterdir())) > 5
+    assert [i for path in files for i in frames(path)] == list(range(40))
+    assert all(path.stat().st_size < 2000 + 500 for path in files)
+
+
+def test_a_file_that_is_too_old_is_set_aside(tmp_path: Path) -> None:
+    sink = Rotating(tmp_path / "r.jsonl", JsonLines, float("inf"), 0.0)
+    for i in range(3):
+        sink.write(record(i))
+    sink.close()
+    assert [frames(path) for path in in_order(tmp_path)] == [[0], [1], [2]]
+
+
+def test_what_an_earlier_run_left_is_set_aside_under_its_date(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text("of yesterday\n")
+    os.utime(tmp_path / "r.jsonl", (1_700_000_000, 1_700_000_000))
+    sink = Rotating(tmp_path / "r.jsonl", JsonLines, 1e9, 1e9)
+    sink.write(record(0))
+    sink.close()
+    assert (tmp_path / "r-20231114T221320Z.jsonl").read_text() == "of yesterday\n"
+    assert frames(tmp_path / "r.jsonl") == [0]
+
+
+def test_a_device_is_never_set_aside() -> None:
+    sink = Rotating("/dev/null", JsonLines, 1, 0)
+    for i in range(3):
+        sink.write(record(i))
+    sink.close()
+    assert Path("/dev/null").is_char_device()
+
+
+def test_annotations_are_set_aside_whole_and_valid(tmp_path: Path) -> None:
+    sink = Rotating(tmp_path / "r.sigmf-meta", SigmfAnnotations, 2000, float("inf"))
+    for i in range(24):
+        sink.write(record(i, away=3600 if i >= 13 else 0))
+    sink.close()
+    files = in_order(tmp_path)
+    assert len(files) > 3
+    read = [sigmf.fromfile(str(path)) for path in files]
+    for each in read:
+        each.validate()
+        assert each.get_global_info()["core:metadata_only"]
+        start, capture = each.get_annotations()[0]["core:sample_start"], each.get_captures()[0]
+        assert capture["core:sample_start"] == start
+        assert capture["core:datetime"] == record(start // 10_000, away=3600 * (start >= 130_000)).time
+    starts = [note["core:sample_start"] for each in read for note in each.get_annotations()]
+    assert starts == [10_000 * i for i in range(24)]
+    captures = [c["core:sample_start"] for each in read for c in each.get_captures()]
+    assert 130_000 in captures  # where the radio came back, with its new time
+
+
+def test_annotations_in_use_are_written_every_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gnuradio.ata.rotation.FLUSH_EVERY", -1.0)
+    sink = Rotating(tmp_path / "r.sigmf-meta", SigmfAnnotations, 1e9, 1e9)
+    sink.write(record(0))
+    assert len(json.loads((tmp_path / "r.sigmf-meta").read_text())["annotations"]) == 1
+
+
+def test_a_folder_that_takes_no_other_name_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / f"{'x' * 240}.jsonl"
+    path.write_text("full of names\n")
+    with pytest.raises(AtaError, match="cannot be set aside"):
+        Rotating(path, JsonLines, 1e9, 1e9)
