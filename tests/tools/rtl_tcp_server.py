@@ -6,7 +6,8 @@
 
 It speaks the protocol of rtl-sdr's `rtl_tcp`: a greeting of 12 bytes ("RTL0", tuner, number of gains, big endian), then
 cu8 samples; from the client commands of 5 bytes (one byte which, four bytes the value). A client gets the part of the
-recording that it tuned to, at the rate that it set. What happens is printed, one JSON object a line.
+recording that it tuned to, at the rate that it set; unlike with the original, nothing before it is tuned. What happens is
+printed, one JSON object a line.
 
 Each --connection tells how one client in turn is treated, the last one all that follow: WHAT or WHAT,SAMPLES with
     play       send samples for ever
@@ -31,6 +32,7 @@ import sys
 import threading
 import time
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +57,7 @@ class Tuner:
         self._iq = np.asarray(recording.read_samples(), np.complex64).ravel()
         self._iq *= np.float32(LEVEL / max(np.sqrt(np.mean(np.abs(self._iq) ** 2)), 1e-12))
 
+    @lru_cache(maxsize=8)  # noqa: B019 (there is one tuner)
     def cu8(self, freq: float, rate: float) -> bytes:
         """-> the recording around `freq`, Hz, at `rate`, Hz."""
         from scipy.signal import resample_poly
@@ -77,7 +80,7 @@ class Connection:
         self._client, self._index, self._tuner = client, index, tuner
         self._what, self._samples, self._speed = what, samples, speed
         self._freq, self._rate = tuner.freq, tuner.rate
-        self._gone = threading.Event()
+        self._tuned, self._gone = threading.Event(), threading.Event()
         self._sent = 0
 
     def serve(self) -> None:
@@ -91,8 +94,7 @@ class Connection:
                 self._gone.wait()
         except OSError:
             pass  # the client went first
-        self._end()
-        reader.join()
+        self._end(reader)
         report("ended", self._index, samples=self._sent)
 
     def _greet(self) -> bool:
@@ -102,6 +104,7 @@ class Connection:
         return self._what not in sent
 
     def _play(self) -> None:
+        self._tuned.wait()
         tuned, data, at, begun = None, b"", 0, time.monotonic()
         while not self._gone.is_set():
             if tuned != (self._freq, self._rate):
@@ -120,13 +123,12 @@ class Connection:
         if self._what == "odd":
             self._client.sendall(b"\x80")
 
-    def _end(self) -> None:
+    def _end(self, reader: threading.Thread) -> None:
+        with contextlib.suppress(OSError):
+            self._client.shutdown(socket.SHUT_RD if self._what == "reset" else socket.SHUT_RDWR)
+        reader.join()  # a socket that somebody reads is not closed
         if self._what == "reset":
             self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._client.close()
-            return
-        with contextlib.suppress(OSError):
-            self._client.shutdown(socket.SHUT_RDWR)
         self._client.close()
 
     def _commands(self) -> None:
@@ -140,12 +142,14 @@ class Connection:
                     name = COMMANDS.get(command, str(command))
                     if name == "freq":
                         self._freq = float(value)
+                        self._tuned.set()
                     elif name == "rate":
                         self._rate = float(value)
                     report("command", self._index, name=name, value=value)
         except OSError:
             pass
         self._gone.set()
+        self._tuned.set()
 
 
 def report(event: str, connection: int | None = None, **more: object) -> None:
