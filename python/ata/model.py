@@ -11,20 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import AtaError, first_line, package_missing
+from .wire import parts
 
 try:
     import onnx
-    from onnx import AttributeProto, TensorProto
+    from onnx import TensorProto
 except ImportError as failure:  # `read_model` says so; the module has to load, for the doctor to say what else is amiss
     onnx, ONNX_FAILURE = None, failure
 
 SHIPPED = Path(__file__).parent / "models"
 LARGEST_FILE = 256 << 20  # bytes
+MOST_PARTS = 200_000  # nodes, attributes, names, sizes...; the shipped network has 1,600
 LARGEST_METADATA = 1 << 20  # characters
+LONGEST_NAME = 80  # characters
+MOST_DIMENSIONS = 8  # of a tensor
 LARGEST_IMAGE = 4096  # rows or columns
 LARGEST_ATTRIBUTE = 1 << 16  # strides, pads, kernel sizes...
 LARGEST_WORK = 1 << 29  # values in all the tensors that one image makes, 2 GiB of float32
 NEWEST_OPSET, NEWEST_IR = 17, 9  # the last that TensorRT 8.6 reads
+VALUE_BYTES = {1: 4, 6: 4, 7: 8, 10: 2}  # of float32, int32, int64 and float16, by ONNX's numbers for them
 OPERATORS = {  # Constant and Identity: how exporters write weights that are shared
     "Add", "AveragePool", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear", "GlobalAveragePool", "HardSwish",
     "Identity", "MaxPool", "Mul", "QuantizeLinear", "ReduceMean", "Relu", "Resize", "Sigmoid",
@@ -77,6 +82,8 @@ def read_model(path: str | Path | None = None) -> ModelFile:
         raise package_missing("onnx", ONNX_FAILURE)
     path = Path(path) if path else _shipped()
     content = _read(path)
+    if parts(content, onnx.ModelProto.DESCRIPTOR, MOST_PARTS) > MOST_PARTS:
+        raise AtaError(f"{path} holds more than {MOST_PARTS} nodes, names, sizes and the like")
     try:
         model = onnx.load_model_from_string(content)
     except Exception as failure:  # protobuf's own error class differs by version
@@ -136,6 +143,19 @@ def _no_number(text: str) -> float:
     raise ValueError(text)  # NaN and Infinity, which Python's reader lets through
 
 
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{str(value)[:LONGEST_NAME]!r} is no number")
+    return float(value)
+
+
+def _name(value: object) -> str:
+    """A name that every record, message and terminal can carry."""
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= LONGEST_NAME:
+        raise TypeError(f"{str(value)[:LONGEST_NAME]!r} is no name")
+    return value
+
+
 def _front_end(path: Path, content: bytes, m: dict) -> ModelFile:
     def refuse(what: str) -> AtaError:
         return AtaError(f"the model file {path} {what}")
@@ -144,7 +164,7 @@ def _front_end(path: Path, content: bytes, m: dict) -> ModelFile:
         raise refuse(f"has format {m['format']!r}; this version reads format 1")
     if m["window"] != "hann":
         raise refuse(f"asks for a {m['window']!r} window; only 'hann' is known")
-    classes = tuple(str(c) for c in m["classes"])
+    classes = tuple(_name(c) for c in m["classes"])
     if not 2 <= len(classes) <= 255 or classes[0] != "noise" or len(set(classes)) < len(classes):
         raise refuse(f"has classes {', '.join(classes)[:80]}; the first has to be noise, and none may come twice")
     rows, columns = (int(v) for v in m["shape"])
@@ -154,27 +174,26 @@ def _front_end(path: Path, content: bytes, m: dict) -> ModelFile:
         or columns % 2
     ):
         raise refuse(f"asks for images of {rows} x {columns}")
-    overlap = float(m["overlap"])
+    overlap = _number(m["overlap"])
     n = m["normalise"]
-    normalise = Normalise(
-        float(n["percentile"]), float(n["scale_db"]), (float(n["clip"][0]), float(n["clip"][1])), float(n["floor_db"])
-    )
-    frame_ms = (float(m["frame_ms"][0]), float(m["frame_ms"][1]))
-    rates = (float(m["samp_rate"][0]), float(m["samp_rate"][1]))
-    default = float(m["default_frame_ms"])
+    clip = (_number(n["clip"][0]), _number(n["clip"][1]))
+    normalise = Normalise(_number(n["percentile"]), _number(n["scale_db"]), clip, _number(n["floor_db"]))
+    frame_ms = (_number(m["frame_ms"][0]), _number(m["frame_ms"][1]))
+    rates = (_number(m["samp_rate"][0]), _number(m["samp_rate"][1]))
+    default = _number(m["default_frame_ms"])
     sane = (
         0 <= overlap <= 0.9
         and 0 <= normalise.percentile <= 100
-        and normalise.scale_db > 0
-        and normalise.clip[0] < normalise.clip[1]
-        and normalise.floor_db < 0
+        and 0.01 <= normalise.scale_db <= 1000
+        and -1000 <= clip[0] < clip[1] <= 1000
+        and -200 <= normalise.floor_db < 0  # what single precision holds
         and 0 < frame_ms[0] <= default <= frame_ms[1]
         and 0 < rates[0] <= rates[1]
     )
     if not sane:
         raise refuse("has an overlap, normalise, frame_ms or samp_rate that makes no sense")
     return ModelFile(
-        path, hashlib.sha256(content).hexdigest(), str(m["name"]), classes, rows, columns, overlap, "hann", normalise,
+        path, hashlib.sha256(content).hexdigest(), _name(m["name"]), classes, rows, columns, overlap, "hann", normalise,
         frame_ms, default, rates, m,
     )  # fmt: skip
 
@@ -190,18 +209,23 @@ def _check_graph(path: Path, model: onnx.ModelProto, file_size: int) -> None:
     strange |= {f"{n.domain}.{n.op_type}" for n in graph.node if n.domain not in ("", "ai.onnx")}
     if strange:
         raise AtaError(f"{path} uses operators that a model file may not: {', '.join(sorted(strange))[:200]}")
-    if model.functions or graph.sparse_initializer:
-        raise AtaError(f"{path} holds functions or sparse weights, which a model file may not")
+    if model.functions or model.training_info or graph.sparse_initializer:
+        raise AtaError(f"{path} holds functions, training or sparse weights, which a model file may not")
     attributes = [a for n in graph.node for a in n.attribute]
-    if any(a.type in (AttributeProto.GRAPH, AttributeProto.SPARSE_TENSOR) for a in attributes):
+    if any(a.graphs or a.tensors or a.HasField("g") or a.HasField("sparse_tensor") for a in attributes):
         raise AtaError(f"{path} holds graphs or sparse weights inside a node, which a model file may not")
     if any(abs(i) > LARGEST_ATTRIBUTE for a in attributes for i in (a.i, *a.ints)):
         raise AtaError(f"{path} has a node with a stride, padding or size over {LARGEST_ATTRIBUTE}")
     for tensor in (*graph.initializer, *(a.t for a in attributes)):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise AtaError(f"{path} keeps weights in other files; a model file is one file")
+        if len(tensor.dims) > MOST_DIMENSIONS:
+            raise AtaError(f"{path} has a tensor {tensor.name[:80]!r} of {len(tensor.dims)} dimensions")
         if any(d < 0 for d in tensor.dims) or math.prod(tensor.dims) > file_size:
             raise AtaError(f"{path} has a tensor {tensor.name[:80]!r} that is larger than the file")
+        size = VALUE_BYTES.get(tensor.data_type) if tensor.HasField("raw_data") else None
+        if size is not None and math.prod(tensor.dims) * size != len(tensor.raw_data):
+            raise AtaError(f"{path} has a tensor {tensor.name[:80]!r} whose data are not of its size")
     try:
         onnx.checker.check_model(model)
     except Exception as failure:  # the checker raises its own, and protobuf's

@@ -3,6 +3,8 @@
 """The model file: the shipped one, and the sentences for those that do not fit."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,12 +66,22 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
         ("shape", [255], "does not fit"),
         ("overlap", 1.5, "no sense"),
         ("overlap", None, "does not fit"),
-        ("normalise", {}, "has no 'percentile'"),
+        ("normalise", {}, "has no 'clip'"),
         ("normalise", {"percentile": 10, "scale_db": 0, "clip": [-1, 3], "floor_db": -80}, "no sense"),
         ("normalise", {"percentile": 10, "scale_db": float("inf"), "clip": [-1, 3], "floor_db": -80}, "no JSON"),
         ("normalise", {"percentile": 10, "scale_db": 20, "clip": [-1], "floor_db": -80}, "does not fit"),
         ("frame_ms", [40, 10], "no sense"),
         ("samp_rate", "fast", "does not fit"),
+        ("samp_rate", ["1e6", "inf"], "'1e6' is no number"),
+        ("overlap", True, "no number"),
+        ("name", "\ud800", "no name"),
+        ("name", "a\nb", "no name"),
+        ("name", "x" * 1000, "no name"),
+        ("name", {}, "no name"),
+        ("classes", ["noise", "\x1b[2J"], "no name"),
+        ("normalise", {"percentile": 10, "scale_db": 1e-320, "clip": [-1, 3], "floor_db": -80}, "no sense"),
+        ("normalise", {"percentile": 10, "scale_db": 20, "clip": [-1, 1e300], "floor_db": -80}, "no sense"),
+        ("normalise", {"percentile": 10, "scale_db": 20, "clip": [-1, 3], "floor_db": -1e6}, "no sense"),
     ],
 )
 def test_metadata_that_does_not_fit_is_said(tmp_path: Path, key: str, value: object, says: str) -> None:
@@ -136,6 +148,25 @@ def outside_weights(model: onnx.ModelProto) -> None:
     tensor.external_data.add(key="location", value="../../etc/passwd")
 
 
+def dimensions_without_end(model: onnx.ModelProto) -> None:
+    """Whose product alone would take minutes."""
+    model.graph.initializer[0].dims.extend([1 << 62] * 100_000)
+
+
+def cut_weights(model: onnx.ModelProto) -> None:
+    model.graph.initializer[0].raw_data = model.graph.initializer[0].raw_data[:-4]
+
+
+def hidden_graph(model: onnx.ModelProto) -> None:
+    """In an attribute that says it is a number."""
+    node(model, "Conv").attribute.append(helper.make_attribute("group", 1))
+    node(model, "Conv").attribute[-1].g.CopyFrom(tiny_proto().graph)
+
+
+def training(model: onnx.ModelProto) -> None:
+    model.training_info.add().algorithm.CopyFrom(tiny_proto().graph)
+
+
 def sparse_weights(model: onnx.ModelProto) -> None:
     model.graph.sparse_initializer.add(dims=[1 << 40, 1 << 20])
 
@@ -164,6 +195,10 @@ def extra_input(model: onnx.ModelProto) -> None:
         (doubling, "MB for one image"),
         (outside_weights, "other files"),
         (sparse_weights, "sparse"),
+        (dimensions_without_end, "100004 dimensions"),
+        (cut_weights, "not of its size"),
+        (hidden_graph, "graphs or sparse"),
+        (training, "training"),
         (fixed_batch, "with N free"),
         (baked_batch, "from 2 images"),
         (lambda m: setattr(node(m, "Conv"), "op_type", "LayerNormalization"), "LayerNormalization"),
@@ -195,6 +230,58 @@ def test_missing_empty_and_oversized_files(tmp_path: Path) -> None:
         file.truncate(1 << 40)
     with pytest.raises(AtaError, match="1048576 MB"):
         read_model(tmp_path / "large.onnx")
+
+
+CROWDS = {  # what 8 MB of two or three bytes each stand for, as fields of the message that holds them
+    "nodes": ([7], b"\x0a\x00"),
+    "attributes": ([7, 1], b"\x2a\x00"),
+    "inputs of a node": ([7, 1], b"\x0a\x00"),
+    "dimensions": ([7, 5, 1], b"\x01\x01"),
+    "metadata": ([], b"\x72\x00"),
+    "operator sets": ([], b"\x42\x00"),
+    "fields that nobody knows": ([], b"\xfa\x7f\x00"),
+}
+READ_IN_LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+from gnuradio.ata.errors import AtaError
+from gnuradio.ata.model import read_model
+held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + (64 << 20), -1))
+for path in sys.argv[1:]:
+    try:
+        read_model(path)
+    except AtaError as said:
+        print(said)
+"""
+
+
+def test_what_is_absurd_is_refused_before_memory_is_touched(tmp_path: Path) -> None:
+    """In a process that may take 64 MB more than Python with its libraries: a parser would ask for a gigabyte."""
+    paths = []
+    for name, (fields, item) in CROWDS.items():
+        content = item * (8_000_000 // len(item))
+        for field in reversed(fields):
+            content = bytes([field << 3 | 2]) + varint(len(content)) + content
+        paths.append(tmp_path / f"{name}.onnx")
+        paths[-1].write_bytes(tiny_proto().SerializeToString() + content)
+    for edit in (huge_weights, huge_padding, huge_resize, doubling, sparse_weights, dimensions_without_end):
+        model = tiny_proto()
+        edit(model)
+        paths.append(tmp_path / f"{edit.__name__}.onnx")
+        paths[-1].write_bytes(model.SerializeToString())
+    ran = subprocess.run(
+        [sys.executable, "-c", READ_IN_LITTLE_MEMORY, *map(str, paths)], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    said = ran.stdout.splitlines()
+    assert [path.name for path, line in zip(paths, said, strict=True) if path.name not in line] == []
+    assert all("holds more than 200000 nodes" in line for line in said[: len(CROWDS)])
+
+
+def varint(value: int) -> bytes:
+    groups = [value >> shift & 127 for shift in range(0, 35, 7)]
+    return bytes([group | 128 for group in groups[:-1]] + groups[-1:])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

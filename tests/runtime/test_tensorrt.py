@@ -103,7 +103,7 @@ def test_an_engine_for_anything_else_is_not_run(tmp_path: Path, key: str, caplog
     assert f"another {key}: building it again" in caplog.text
 
 
-@pytest.mark.parametrize("sidecar", ["", "[]", "null", "{}", '{"engine_sha256": 1}', None])
+@pytest.mark.parametrize("sidecar", ["", "[]", "null", "{}", '{"engine_sha256": 1}', "[" * 100_000, None])
 def test_an_engine_that_does_not_say_what_it_is_is_not_run(tmp_path: Path, sidecar: str | None) -> None:
     path = tmp_path / "X.engine"
     engine_cache.store(path, b"plan", IDENTITY)

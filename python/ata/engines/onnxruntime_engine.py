@@ -39,7 +39,7 @@ class OnnxRuntime:
         options.inter_op_num_threads = 1
         # Threads that spin while they wait take whole cores from the flowgraph.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what it refuses it raises too
         try:
             self._session = onnxruntime.InferenceSession(model.content(), options, providers=[provider])
         except AtaError:
