@@ -1,9 +1,11 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # setup: the module in .venv.  demo: label a recording (IQ=file.sigmf-meta for your own).  test, bench, lint: as named.
-.PHONY: setup demo test bench lint train
+# fuzz: hostile files, tags, messages and samples, SECONDS of each kind.
+.PHONY: setup demo test bench lint fuzz
 PY := .venv/bin/python
 IQ ?=
+SECONDS ?= 60
 
 setup:
 	@scripts/setup.sh runtime
@@ -28,6 +30,10 @@ test:
 bench:
 	@scripts/setup.sh dev
 	@$(PY) benchmarks/bench.py
+
+fuzz:
+	@scripts/setup.sh dev
+	@$(PY) tests/fuzz/run.py --seconds $(SECONDS)
 
 lint:
 	@scripts/setup.sh dev
