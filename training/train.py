@@ -65,7 +65,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10.0, help="training time, over which the rate falls to zero")
     parser.add_argument("--steps", type=int, help="number of steps, instead of --minutes")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
     parser.add_argument("--iq-share", type=float, default=0.05, help="share of scenes made as samples")
     parser.add_argument("--validation", type=int, default=64, help="scenes of the validation set")
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="that make scenes")
