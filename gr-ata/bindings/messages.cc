@@ -53,5 +53,6 @@ PYBIND11_MODULE(_messages, m) {
             if (const auto block = running(alias))
                 block->_post(port, message);
         },
-        py::arg("alias"), py::arg("port"), py::arg("message"), unlocked(), "Hands a message to one block.");
+        py::arg("alias"), py::arg("port"), py::arg("message"), unlocked(),
+        "Hands a message to one block.");
 }
