@@ -62,6 +62,8 @@ class Base:
     samples: int = 0
     frames: int = 0
     dropped: int = 0
+    retunes: int = 0
+    gaps: int = 0
 
 
 # What the radio's process sends, beside records
@@ -85,10 +87,15 @@ class Streaming:
 
 @dataclass(frozen=True)
 class Progress:
-    """Samples and frames since the very first start, at a time of `time.monotonic()`, and what is kept of the IQ."""
+    """Counts since the very first start, at a time of `time.monotonic()`, and what is kept of the IQ.
+
+    retunes: changes of frequency or rate; gaps: jumps of the radio's clock.
+    """
 
     samples: int
     frames: int
+    retunes: int
+    gaps: int
     at: float
     iq: IqCounts
 
@@ -113,12 +120,19 @@ class Totals:
     frames: int = 0
     records: int = 0
     reconnects: int = 0
+    retunes: int = 0
+    gaps: int = 0
     labels: Counter = field(default_factory=Counter)
     iq: IqCounts = field(default_factory=IqCounts)
 
     @property
     def dropped(self) -> int:
         return self.frames - self.records
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What never decreases and no record tells, as the metrics show it."""
+        return {name: getattr(self, name) for name in ("samples", "retunes", "gaps", "reconnects")}
 
     def add(self, record: Record) -> None:
         self.records += 1
@@ -141,11 +155,12 @@ class Live:
         reconnect: open the radio again whenever it is missing or gone, after pauses that grow to a minute.
         frames: end after so many records. seconds: end after so long, s.
         opening_limit, stall_limit: s that opening the radio may take, and that may pass without a new sample.
+        totals: to count in, where somebody else reads along.
     """
 
     def __init__(self, settings: LiveSettings, sinks: Sequence[Sink], screen: Screen, *, reconnect: bool = False,
                  frames: int | None = None, seconds: float | None = None, opening_limit: float = OPENING_LIMIT,
-                 stall_limit: float = STALL_LIMIT) -> None:
+                 stall_limit: float = STALL_LIMIT, totals: Totals | None = None) -> None:
         self._settings, self._sinks, self._screen = settings, sinks, screen
         self._reconnect = reconnect
         self._most_frames = math.inf if frames is None else frames
@@ -155,7 +170,7 @@ class Live:
         self._stopping = self._finished = False
         self._pause, self._grace = FIRST_PAUSE, GRACE
         self._away: float | None = None
-        self.totals = Totals()
+        self.totals = totals or Totals()
 
     def stop(self) -> None:
         """Ends `run` soon; for signal handlers."""
@@ -193,7 +208,7 @@ class Live:
         from .live_flowgraph import run_flowgraph
 
         t = self.totals
-        process = Isolated(run_flowgraph, self._settings, Base(t.samples, t.frames, t.dropped))
+        process = Isolated(run_flowgraph, self._settings, Base(t.samples, t.frames, t.dropped, t.retunes, t.gaps))
         self._grace = GRACE
         try:
             lost = self._follow(process)
@@ -241,7 +256,7 @@ class Live:
                     sink.write(message)
                 self._screen.show(message)
         elif isinstance(message, Progress):
-            self.totals.iq = message.iq
+            self.totals.iq, self.totals.retunes, self.totals.gaps = message.iq, message.retunes, message.gaps
             if self.totals.records < self._most_frames:
                 self.totals.samples = max(self.totals.samples, message.samples)
                 self.totals.frames = max(self.totals.frames, message.frames)

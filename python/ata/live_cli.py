@@ -14,8 +14,9 @@ from pathlib import Path
 from .engines.choose import ENGINES
 from .errors import AtaError
 from .iq_files import DATATYPES, KeepIq
-from .live import Live, LiveSettings
+from .live import Live, LiveSettings, Totals
 from .live_screen import LiveScreen, LogLines
+from .publish import open_publishers
 from .radios import parse_gain
 from .recordings import open_recording
 from .rotation import Rotating
@@ -39,6 +40,10 @@ def add_live(commands: argparse._SubParsersAction) -> None:
     live.add_argument("--sigmf", help="write the bands as SigMF annotations (.sigmf-meta)")
     live.add_argument("--rotate-mb", type=float, default=100, help="set a file aside at this size (default: %(default)g)")
     live.add_argument("--rotate-minutes", type=float, default=1440, help="... and at this age (default: %(default)g)")
+    live.add_argument("--zmq", metavar="[HOST:]PORT", help="publish the records as JSON over ZeroMQ PUB; without a host "
+                      "for this machine alone")  # fmt: skip
+    live.add_argument("--mqtt", metavar="URL", help="send them to a broker: mqtt://[USER:PASSWORD@]HOST[:PORT][/TOPIC]")
+    live.add_argument("--metrics", metavar="[HOST:]PORT", help="serve Prometheus metrics")
     live.add_argument("--keep-iq", metavar="FOLDER", help="keep the IQ around bands that appear, as SigMF recordings")
     live.add_argument("--keep-iq-mb", type=float, default=1000,
                       help="what the folder may hold; the oldest go first (default: %(default)g)")  # fmt: skip
@@ -60,20 +65,22 @@ def run_live(args: argparse.Namespace) -> int:
     screen = LiveScreen(sys.stderr if piped else sys.stdout)
     logging.getLogger().handlers = [LogLines(screen, sys.stderr)]
     with ExitStack() as closing:
+        totals = Totals()
         sinks = []
-        for sink in _sinks(args):
+        for sink in _sinks(args, totals):
             sinks.append(sink)
             closing.callback(sink.close)
-        live = Live(settings, sinks, screen, reconnect=args.reconnect, frames=args.frames, seconds=args.seconds)
+        live = Live(settings, sinks, screen, totals=totals, reconnect=args.reconnect, frames=args.frames,
+                    seconds=args.seconds)  # fmt: skip
         with ended_by_signals(live.stop):
             try:
                 live.run()
             finally:
-                screen.sum_up(live.totals)  # what was found before a failure was found all the same
+                screen.sum_up(totals)  # what was found before a failure was found all the same
     return 0
 
 
-def _sinks(args: argparse.Namespace) -> Iterator[Sink]:
+def _sinks(args: argparse.Namespace, totals: Totals) -> Iterator[Sink]:
     """Where the records go: one sink for each output that was asked for."""
     if args.jsonl == "-":
         yield _Pipe()
@@ -83,6 +90,7 @@ def _sinks(args: argparse.Namespace) -> Iterator[Sink]:
         if not ours(Path(args.sigmf)):
             raise AtaError(f"{args.sigmf} is there already, and gr-ata did not write it; name another file")
         yield Rotating(args.sigmf, SigmfAnnotations, 1e6 * min(args.rotate_mb, SIGMF_MB), 60 * args.rotate_minutes)
+    yield from open_publishers(args.zmq or "", args.mqtt or "", args.metrics or "", lambda: totals.counters)
 
 
 class _Pipe(JsonLines):

@@ -93,7 +93,9 @@ def run_flowgraph(channel: Channel, settings: LiveSettings, base: Base) -> None:
 
     def progress() -> Progress:
         kept = recorder.counts if recorder is not None else IqCounts()
-        return Progress(base.samples + block.tally.seen, base.frames + block.frames, time.monotonic(), kept)
+        counted = block.counters
+        return Progress(base.samples + counted["samples"], base.frames + block.frames, base.retunes + counted["retunes"],
+                        base.gaps + counted["gaps"], time.monotonic(), kept)  # fmt: skip
 
     over = threading.Event()
     flowgraph.start()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ..errors import AtaError
 from ..records import Record
-from .common import listen_address, package, written
+from .common import listen_address, log, package, written
 
 # Seconds; the analysis of a frame takes some 10 ms, and one that waited takes another frame's time on top.
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -16,6 +16,7 @@ COUNTERS = {
     "samples": "Input samples.",
     "dropped_frames": "Frames without a record: overload, retunes, gaps, unfinished.",
     "retunes": "Changes of centre frequency or rate.",
+    "reconnects": "Times that the radio was lost and came back.",
     "gaps": "Jumps of the radio's clock: samples were lost before the block.",
     "unsent_messages": "Messages that a slow GNU Radio subscriber did not get.",
 }
@@ -23,6 +24,8 @@ COUNTERS = {
 
 class MetricsServer:
     """Serves /metrics: what the records hold, summed, and the counters of whoever analyses.
+
+    Counters never decrease, or Prometheus takes it for a new start.
 
     Args:
         address: `[HOST:]PORT` to listen on; 127.0.0.1 where no host is named.
@@ -47,14 +50,17 @@ class MetricsServer:
         self._latency = prometheus.Histogram(
             "ata_latency_seconds", "Last sample of a frame in, record out.", buckets=BUCKETS, registry=registry
         )
-        registry.register(_Totals(family, counters, lost))
+        self._dropped = 0
+        registry.register(_Totals(family, lambda: {"dropped_frames": self._dropped, **counters()}, lost))
         try:
             self._server, self._thread = prometheus.start_http_server(port, host, registry)
         except OSError as failure:
             raise AtaError(f"metrics cannot be served on {written(host, port)}: {failure.strerror}") from failure
         self.address = written(host, self._server.server_port)
+        log.info("metrics on http://%s/metrics", self.address)
 
     def write(self, record: Record) -> None:
+        self._dropped = record.dropped_frames
         self._frames.labels(record.engine, record.model).inc()
         for band in record.bands:
             self._bands.labels(band.label).inc()

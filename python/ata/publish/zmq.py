@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ..errors import AtaError
 from ..records import Record
-from .common import QUEUE, Losses, listen_address, package, written
+from .common import QUEUE, Losses, listen_address, log, package, written
 
 LINGER_MS = 1000  # how long `close` lets the last records travel
 
@@ -36,6 +36,7 @@ class ZmqPublisher:
             self._context.destroy(linger=0)
             raise AtaError(f"ZeroMQ cannot listen on {written(host, port)}: {failure.strerror}") from failure
         self.address = self._socket.get_string(zmq.LAST_ENDPOINT).removeprefix("tcp://")
+        log.info("records over ZeroMQ on tcp://%s", self.address)
         self._losses = Losses(f"a ZeroMQ subscriber of {self.address} does not keep up")
 
     @property
