@@ -22,8 +22,11 @@ from .worker import NewestWins
 
 # A Python block costs some 100 us a call, so its chunks have to be large. History makes the scheduler enlarge the
 # buffer in front of the block, which the minimum output buffer alone does not, and unlike an output multiple it
-# loses no tail.
-CHUNK = 65536
+# loses no tail. What arrives is handed over at once, though, and radios deliver little at a time: in live mode a call
+# that got little lets some more arrive before the next, for a fraction of what the buffer holds.
+CHUNK = 1 << 18
+LITTLE = CHUNK >> 2  # samples
+LONGEST_PAUSE = 1e-3  # s
 MODES = ("lossless", "live")
 
 
@@ -218,6 +221,8 @@ class segmenter(gr.sync_block):
             self._feed(samples[begin:end], begin)
         self._tag_finished(count)
         self._seen += count
+        if self._live and count < LITTLE:
+            time.sleep(min((LITTLE - count) / self._stream.samp_rate, LONGEST_PAUSE))
         return count
 
     def _feed(self, samples: np.ndarray, at: int) -> None:

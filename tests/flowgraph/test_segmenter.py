@@ -56,7 +56,7 @@ class Run:
         return [json.loads(line) for line in self.jsonl.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("chunk", [0, 1, 1000])
+@pytest.mark.parametrize("chunk", [0, 100])
 @pytest.mark.parametrize("mode", ["lossless", "live"])
 def test_samples_pass_unchanged_tail_included(mode: str, chunk: int) -> None:
     iq = samples(4 * N + 777)
