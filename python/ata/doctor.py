@@ -15,6 +15,7 @@ from .engines.choose import engine_report
 from .errors import AtaError
 from .frontend import FrontEnd
 from .model import read_model
+from .publish.common import PACKAGES, package
 
 Check = tuple[str, bool, str]  # what, whether it works, what to know
 
@@ -27,7 +28,7 @@ def examine() -> int:
             faults += not works
             print(f"{'ok ' if works else 'BAD'}  {what:16s} {detail}")
     engines = list(_engines())
-    for what, works, detail in [*_waterfall(), *engines]:
+    for what, works, detail in [*_waterfall(), *_outputs(), *engines]:
         print(f"{'ok ' if works else ' - '}  {what:16s} {detail}")
     if engines and not any(works for _, works, _ in engines):
         faults += 1
@@ -93,6 +94,16 @@ def _waterfall() -> Iterator[Check]:
         yield "waterfall", False, f"{failure}: apt install python3-pyqt5 python3-pyqtgraph"
         return
     yield "waterfall", True, f"PyQt {QtCore.PYQT_VERSION_STR}, pyqtgraph {pyqtgraph.__version__}"
+
+
+def _outputs() -> Iterator[Check]:
+    for what, module, name in PACKAGES:
+        try:
+            package(module, name)
+        except AtaError as failure:
+            yield what, False, str(failure)
+        else:
+            yield what, True, f"{name.partition('>')[0]} is there"
 
 
 def _engines() -> Iterator[Check]:

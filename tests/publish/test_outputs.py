@@ -3,6 +3,7 @@
 """The publishers where people meet them: parameters of the block, options of `ata-sense live`, the example."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -132,3 +133,14 @@ def test_live_says_what_is_wrong_with_an_address(tmp_path: Path) -> None:
     assert ran.stderr == (
         "ata-sense: 'everywhere' is no address to listen on; write PORT for this machine alone, or HOST:PORT\n"
     )
+
+
+def test_the_doctor_names_what_an_output_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "paho.py").write_text("raise ModuleNotFoundError('not there')")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))
+    doctor = [sys.executable, str(ROOT / "apps" / "ata-sense"), "doctor"]
+    ran = subprocess.run(doctor, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=PATIENCE)
+    assert ran.returncode == 0  # the block runs without it
+    said = {line[4:].split()[0]: line for line in ran.stdout.splitlines()}
+    assert said["ZeroMQ"].startswith("ok") and said["metrics"].startswith("ok")
+    assert said["MQTT"].startswith(" - ") and said["MQTT"].endswith("-m pip install 'paho-mqtt>=2'")

@@ -7,10 +7,16 @@ from __future__ import annotations
 import importlib
 import logging
 import socket
+import sys
 from types import ModuleType
 
 from ..errors import AtaError
 
+PACKAGES = (  # output, module, what pip calls it
+    ("ZeroMQ", "zmq", "pyzmq"),
+    ("MQTT", "paho.mqtt.client", "paho-mqtt>=2"),
+    ("metrics", "prometheus_client", "prometheus_client"),
+)
 LOOPBACK = "127.0.0.1"
 log = logging.getLogger("ata")
 QUEUE = 1000  # records that wait for a slow subscriber or an absent broker; some 40 s of 40 ms frames, 1 to 2 MB
@@ -21,7 +27,7 @@ def package(module: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as failure:
-        raise AtaError(f"{module} cannot be imported: pip install '{name}'") from failure
+        raise AtaError(f"{module} cannot be imported: {sys.executable} -m pip install '{name}'") from failure
 
 
 def listen_address(text: str) -> tuple[str, int]:

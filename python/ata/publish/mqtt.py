@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from urllib.parse import unquote, urlsplit
 
@@ -30,7 +31,7 @@ class MqttPublisher:
     def __init__(self, url: str) -> None:
         paho = package("paho.mqtt.client", "paho-mqtt>=2")
         if not hasattr(paho, "CallbackAPIVersion"):
-            raise AtaError("paho-mqtt is older than 2: pip install 'paho-mqtt>=2'")
+            raise AtaError(f"paho-mqtt is older than 2: {sys.executable} -m pip install 'paho-mqtt>=2'")
         host, port, self._topic = _target(url)
         self._broker = written(host, port)
         self._full = paho.MQTT_ERR_QUEUE_SIZE
