@@ -9,7 +9,7 @@ level=${1:-runtime}
 
 packages="cmake g++ ninja-build pkg-config gnuradio gnuradio-dev pybind11-dev libfftw3-dev libspdlog-dev
  python3-venv python3-dev python3-numpy python3-scipy python3-matplotlib python3-pyqt5 python3-pyqtgraph"
-[ "$level" != dev ] || packages="$packages gr-osmosdr mosquitto xvfb xauth"
+[ "$level" != dev ] || packages="$packages gr-osmosdr libsoapysdr-dev mosquitto xvfb xauth"
 missing=""
 for p in $packages; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q "ok installed" || missing="$missing $p"

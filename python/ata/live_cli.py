@@ -22,6 +22,7 @@ from .recordings import open_recording
 from .rotation import Rotating
 from .sinks import JsonLines, SigmfAnnotations, Sink, ours
 from .stopping import ended_by_signals
+from .units import hertz
 
 SIGMF_MB = 8  # a SigMF file is held in memory until it is set aside
 
@@ -33,8 +34,8 @@ def add_live(commands: argparse._SubParsersAction) -> None:
     live.add_argument("--source", required=True, metavar="DEVICE",
                       help="gr-osmosdr string (rtl=0, hackrf=0, rtl_tcp=HOST:PORT), uhd:ARGS, soapy:ARGS, or "
                       "loop:RECORDING")  # fmt: skip
-    live.add_argument("--freq", type=float, help="centre frequency, Hz")
-    live.add_argument("--rate", type=float, help="samples/s")
+    live.add_argument("--freq", help="centre frequency, Hz (806M, 0.8G, 806e6)")
+    live.add_argument("--rate", help="samples/s")
     live.add_argument("--gain", default="auto", help="dB, auto, or stages: LNA=32,VGA=20 (default: %(default)s)")
     live.add_argument("--jsonl", help="write the records as JSON lines ('-': to standard output)")
     live.add_argument("--sigmf", help="write the bands as SigMF annotations (.sigmf-meta)")
@@ -108,13 +109,14 @@ def _settings(args: argparse.Namespace) -> LiveSettings:
         value = getattr(args, name)
         if value is not None and not value > 0:
             raise AtaError(f"--{name.replace('_', '-')} is {value:g}; it has to be more than nothing")
-    rate, freq = args.rate, args.freq
+    rate, freq = (hertz(text) if text is not None else None for text in (args.rate, args.freq))
     if args.source.startswith("loop:"):
         recording = open_recording(args.source.removeprefix("loop:"))
-        rate, freq = rate or recording.samp_rate, freq if freq is not None else recording.center_freq
-    for value, option, example in ((rate, "rate", "2.4e6"), (freq, "freq", "806e6")):
+        rate = recording.samp_rate if rate is None else rate
+        freq = recording.center_freq if freq is None else freq
+    for value, option, example in ((rate, "rate", "2.4M"), (freq, "freq", "806M")):
         if value is None:
-            raise AtaError(f"{args.source} needs --{option}, in Hz, such as --{option} {example}")
+            raise AtaError(f"{args.source} needs --{option} in Hz, such as --{option} {example}")
     keep = None
     if args.keep_iq:
         keep = KeepIq(args.keep_iq, 1e6 * args.keep_iq_mb, args.iq_format, 1e-3 * args.pre_roll_ms,

@@ -193,16 +193,3 @@ class Scanner:
 def utc_of(seconds: float) -> str:
     """Seconds since 1970 -> ISO 8601."""
     return utc(int(seconds), seconds % 1)
-
-
-def hertz(text: str) -> float:
-    """"700M", "0.7G", "2400k" or "700e6" -> Hz; AtaError for anything else."""
-    units = {"k": 1e3, "m": 1e6, "g": 1e9}
-    number, unit = (text[:-1], units[text[-1].lower()]) if text[-1:].lower() in units else (text, 1.0)
-    try:
-        value = float(number) * unit
-    except ValueError:
-        value = float("nan")
-    if not abs(value) < 1e12:
-        raise AtaError(f"{text!r} is no frequency: write it as 700M, 0.7G or 700e6")
-    return value

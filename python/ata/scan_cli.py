@@ -18,12 +18,13 @@ from .occupancy_cli import print_table
 from .radio_tuner import RadioSettings, RadioTuner
 from .radios import parse_gain
 from .records import Record
-from .scan import PERIOD, Plan, Scanner, Sweep, Tuner, hertz, make_plan
+from .scan import PERIOD, Plan, Scanner, Sweep, Tuner, make_plan
 from .sensor import Analysis
 from .sim_radio import SimRadio
 from .sinks import JsonLines
 from .stopping import ended_by_signals
 from .stream import FrameStream, Grid
+from .units import hertz
 
 BAR = 24  # characters
 MOST_COLUMNS = 2048  # of a picture

@@ -7,7 +7,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
@@ -16,16 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sigmf
-from gnuradio.ata.live import Live, LiveSettings, Totals
-from gnuradio.ata.records import Record
+from gnuradio.ata.live import Live, LiveSettings
 from tiny_model import write_tiny_model
+from tools.live_run import PATIENCE, Collected, Quiet, command, lines, run
 from tools.rtl_tcp_server import RtlTcpServer
 
-ROOT = Path(__file__).resolve().parents[2]
 RATE, FREQ = 2_000_000, 800_000_000
 BAND = (799.7e6, 800.9e6)  # Hz
 N = 20_000  # samples of a frame of 10 ms
-PATIENCE = 90  # s; only a test that fails waits so long
 TUNED = ("--rate", RATE, "--freq", FREQ, "--gain", 30, "--frame-ms", 10)
 
 
@@ -55,16 +52,6 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "scene.sigmf-meta"
 
 
-def command(*args: object) -> list[str]:
-    return [sys.executable, str(ROOT / "apps" / "ata-sense"), "live", *map(str, args)]
-
-
-def run(*args: object) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command(*args), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=PATIENCE
-    )
-
-
 @contextmanager
 def running(*args: object) -> Iterator[subprocess.Popen]:
     with subprocess.Popen(command(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -72,10 +59,6 @@ def running(*args: object) -> Iterator[subprocess.Popen]:
             yield process
         finally:
             process.kill()
-
-
-def lines(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def check(records: list[dict]) -> None:
@@ -150,24 +133,9 @@ def test_it_waits_for_a_radio_that_comes_back(scene: Path, model: Path, tmp_path
     assert ", 1 reconnects in " in ran.stdout.splitlines()[-1]
 
 
-class Quiet:
-    """No screen."""
-
-    def started(self, streaming: object) -> None: ...
-
-    def show(self, record: Record) -> None: ...
-
-    def tick(self, totals: Totals) -> None: ...
-
-
-class Collected(list):
-    """A sink in memory."""
-
-    def write(self, record: Record) -> None:
-        self.append(json.loads(record.to_json()))
-
-
-def test_faults_one_after_the_other_lose_nothing(scene: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_faults_one_after_the_other_lose_nothing(
+    scene: Path, model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Closed, reset, stalled, cut in a sample, no greeting, half of one, none ever, garbage: then it plays."""
     monkeypatch.setattr("gnuradio.ata.live.LONGEST_PAUSE", 0.1)
     monkeypatch.setattr("gnuradio.ata.live.FIRST_PAUSE", 0.1)
@@ -188,6 +156,8 @@ def test_faults_one_after_the_other_lose_nothing(scene: Path, model: Path, monke
     assert totals.reconnects == len(sent) - 1
     # A driver keeps for itself what does not fill its next read when the server goes.
     assert sum(sent[:-1]) - len(sent) * N < totals.samples <= sum(sent)
+    for how in ("gives no more samples", "ended its stream", "no rtl_tcp server", "says nothing for 2 s"):
+        assert how in caplog.text
 
 
 def test_a_signal_ends_it_in_an_orderly_way(scene: Path, model: Path, tmp_path: Path) -> None:
@@ -271,6 +241,14 @@ def test_what_cannot_work_is_one_sentence(args: tuple, says: str) -> None:
     assert ran.stdout == ""
     assert says in ran.stderr.splitlines()[-1]
     assert "Traceback" not in ran.stderr
+
+
+def test_a_file_that_is_played_is_the_end(scene: Path, model: Path) -> None:
+    device = f"file={scene.with_suffix('.sigmf-data')},rate={2 * RATE},freq={FREQ},repeat=false"
+    ran = run("--source", device, "--rate", "4M", "--freq", "0.8G", "--model", model, "--frame-ms", 10)
+    assert ran.returncode == 0, ran.stderr
+    analysed, _, dropped, _ = ran.stdout.splitlines()[-1].split(maxsplit=3)
+    assert int(analysed) + int(dropped) == -(-(1 << 19) // 40_000)
 
 
 def test_a_rate_that_the_radio_does_not_have_is_refused(scene: Path) -> None:

@@ -11,10 +11,11 @@ import pytest
 from gnuradio.ata.engines.choose import open_engine
 from gnuradio.ata.errors import AtaError
 from gnuradio.ata.model import ModelFile, read_model
-from gnuradio.ata.scan import PERIOD, Plan, Scanner, Sweep, hertz, make_plan
+from gnuradio.ata.scan import PERIOD, Plan, Scanner, Sweep, make_plan
 from gnuradio.ata.sim_radio import SETTLE, SimRadio
 from gnuradio.ata.stitch import DC_REACH
 from gnuradio.ata.stream import Frame, FrameStream
+from gnuradio.ata.units import hertz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_model import write_tiny_model

@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""gr-soapy, and gr-osmosdr's own way to SoapySDR, with a driver that needs no hardware."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from gnuradio.ata.live import Live, LiveSettings
+from tiny_model import write_tiny_model
+from tools.live_run import Collected, Quiet, lines, run
+
+SOURCE = Path(__file__).resolve().parents[1] / "tools" / "soapy_radio.cc"
+RATE, FREQ = 2e6, 800e6
+WAYS = {"gr-soapy": "soapy:driver=atatest", "gr-osmosdr": "soapy=0,driver=atatest"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _driver(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Builds the driver, and lets SoapySDR find it here and in the processes that start from here."""
+    pytest.importorskip("osmosdr", reason="gr-osmosdr is not installed")
+    if shutil.which("g++") is None or subprocess.run(["pkg-config", "SoapySDR"], check=False).returncode:
+        pytest.skip("libsoapysdr-dev is not installed")
+    folder = tmp_path_factory.mktemp("soapy")
+    library = folder / "libatatest.so"
+    subprocess.run(["g++", "-O2", "-shared", "-fPIC", SOURCE, "-o", library, "-lSoapySDR"], check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOAPY_SDR_PLUGIN_PATH", str(folder))
+        yield
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx", rows=16)
+
+
+@pytest.mark.parametrize("device", WAYS.values(), ids=WAYS.keys())
+def test_it_runs_on_over_an_overflow(device: str, model: Path, tmp_path: Path) -> None:
+    ran = run("--source", f"{device},fault=overflow,after=200000", "--rate", RATE, "--freq", FREQ, "--gain", "LNA=20,VGA=7",
+              "--model", model, "--frame-ms", 10, "--frames", 20, "--jsonl", tmp_path / "r.jsonl")  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    records = lines(tmp_path / "r.jsonl")
+    assert len(records) == 20 and records[-1]["sample_start"] > 200_000
+    for index, record in enumerate(records):
+        assert record["frame"] == index + record["dropped_frames"]
+        assert (record["center_freq"], record["samp_rate"]) == (FREQ, RATE)
+        assert [band["label"] for band in record["bands"]] == ["LTE"]
+
+
+@pytest.mark.parametrize(
+    ("device", "change", "says"),
+    [
+        (WAYS["gr-soapy"], ("--rate", 3e6), r"refuses 3 MS/s: .*range 1000000.*, 2000000"),
+        (WAYS["gr-osmosdr"], ("--rate", 3e6), "refuses 3 MS/s: it gives 2 MS/s"),
+        (WAYS["gr-soapy"], ("--freq", 10e9), "cannot be tuned to 10000 MHz: it reaches 70 to 6000 MHz"),
+        (WAYS["gr-osmosdr"], ("--gain", "IF=3"), "has no gain stage 'IF'; it has LNA, VGA"),
+    ],
+)
+def test_what_the_radio_refuses_is_one_sentence(device: str, change: tuple, says: str, model: Path) -> None:
+    ran = run("--source", device, "--rate", RATE, "--freq", FREQ, "--model", model, *change)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    sentence = ran.stderr.splitlines()[-1]
+    assert sentence.startswith(f"ata-sense: {device} ")
+    assert re.search(says, sentence), sentence
+
+
+@pytest.mark.parametrize(("way", "fault"), [("gr-soapy", "error"), ("gr-osmosdr", "stall")])
+def test_a_radio_that_fails_in_mid_stream_is_opened_again(
+    way: str, fault: str, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gnuradio.ata.live.FIRST_PAUSE", 0.1)
+    device = f"{WAYS[way]},fault={fault},after=300000"
+    settings = LiveSettings(device, RATE, FREQ, model=str(model), frame_ms=10.0)
+    sink = Collected()
+    live = Live(settings, [sink], Quiet(), reconnect=True, frames=20, stall_limit=2)
+    live.run()
+    assert len(sink) == live.totals.records == 20
+    assert live.totals.reconnects >= 1  # one run of the radio has 15 frames
+    assert [r["frame"] - r["dropped_frames"] for r in sink] == list(range(20))
+    assert live.totals.frames == live.totals.records + live.totals.dropped
