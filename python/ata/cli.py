@@ -9,7 +9,6 @@ import logging
 import os
 import sys
 import time
-from pathlib import Path
 from typing import NoReturn
 
 from .doctor import examine
@@ -17,7 +16,7 @@ from .engines.choose import ENGINES
 from .errors import AtaError
 from .live_cli import add_live
 from .occupancy_cli import add_occupancy
-from .recordings import Recording, open_recording
+from .recordings import Recording, open_recording, spare
 from .scan_cli import add_scan
 from .sensor import Analysis, Sensor, replay
 from .sinks import JsonLines, SigmfAnnotations
@@ -77,11 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _replay(args: argparse.Namespace) -> int:
     recording = open_recording(args.recording, args.rate, args.freq, args.format)
-    outputs = [output for output in (args.jsonl, args.sigmf, args.png) if output]
-    for output in outputs:
-        _spare(recording, output)
-    if len({Path(output).resolve() for output in outputs}) < len(outputs):
-        raise AtaError("two outputs cannot go into one file; name another for one of them")
+    spare([recording], [args.jsonl, args.sigmf, args.png])
     sensor = Sensor(recording.samp_rate, recording.center_freq, args.model, args.engine, args.frame_ms)
     sinks: list[JsonLines | SigmfAnnotations] = []
     if args.jsonl:
@@ -115,13 +110,6 @@ def _replay(args: argparse.Namespace) -> int:
     if picture:
         picture.save(args.png)
     return 0
-
-
-def _spare(recording: Recording, output: str) -> None:
-    """AtaError if an output would overwrite the recording itself."""
-    path = Path(output)
-    if path.exists() and any(path.samefile(file) for file in recording.files):
-        raise AtaError(f"{output} belongs to the recording itself; name another file to write to")
 
 
 class Progress:

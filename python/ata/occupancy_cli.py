@@ -26,6 +26,9 @@ def add_occupancy(commands: argparse._SubParsersAction) -> None:
 
 def run_occupancy(args: argparse.Namespace) -> int:
     """The table, and files where they are asked for."""
+    for output in filter(None, (args.csv, args.png)):
+        if Path(output).resolve() == Path(args.db).resolve():
+            raise AtaError(f"{output} is the occupancy file itself; name another file to write to")
     store = Occupancy(args.db, read_only=True)
     if args.csv:
         write_csv(store, args.csv)

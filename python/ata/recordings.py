@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -123,6 +123,17 @@ def open_recording(
     if not rate or not datatype:
         raise AtaError(f"{path} is raw IQ: give its sample rate and data type (--rate 2.4e6 --format cu8)")
     return Recording(path, datatype, float(rate), [{"core:sample_start": 0, "core:frequency": float(freq or 0)}])
+
+
+def spare(recordings: Iterable[Recording], outputs: Iterable[str | None]) -> None:
+    """AtaError if an output would overwrite a recording that is read, or another output."""
+    named = [output for output in outputs if output]
+    for output in named:
+        path = Path(output)
+        if path.exists() and any(path.samefile(file) for recording in recordings for file in recording.files):
+            raise AtaError(f"{output} belongs to the recording itself; name another file to write to")
+    if len({Path(output).resolve() for output in named}) < len(named):
+        raise AtaError("two outputs cannot go into one file; name another for one of them")
 
 
 def _open_sigmf(meta_path: Path) -> Recording:

@@ -17,6 +17,7 @@ from .occupancy import Occupancy
 from .occupancy_cli import print_table
 from .radio_tuner import RadioSettings, RadioTuner
 from .radios import parse_gain
+from .recordings import open_recording, spare
 from .records import Record
 from .scan import PERIOD, Plan, Scanner, Sweep, Tuner, make_plan
 from .sensor import Analysis
@@ -26,6 +27,7 @@ from .stopping import ended_by_signals
 from .stream import FrameStream, Grid
 from .units import hertz
 
+SIM = "sim:"
 BAR = 24  # characters
 MOST_COLUMNS = 2048  # of a picture
 # ms to skip after a retune: what a radio's and its driver's buffers still hold of the old frequency. rtl-sdr's hold
@@ -61,6 +63,8 @@ def run_scan(args: argparse.Namespace) -> int:
     model = read_model(args.model)
     step = hertz(args.step) if args.step else None
     plan = make_plan(hertz(args.low), hertz(args.high), hertz(args.rate), model, args.frame_ms, step)
+    played = [open_recording(args.source.removeprefix(SIM))] if args.source.startswith(SIM) else []
+    spare(played, [args.db, args.jsonl, args.png])
     outputs = Outputs(args, plan, model)
     engine = open_engine(model, args.engine)
     tuner = open_tuner(args, plan, model)
@@ -121,14 +125,14 @@ class Outputs:
 
 def open_tuner(args: argparse.Namespace, plan: Plan, model: ModelFile) -> Tuner:
     """The simulated radio or a real one."""
-    simulated = args.source.startswith("sim:")
+    simulated = args.source.startswith(SIM)
     settle_ms = args.settle_ms if args.settle_ms is not None else SIM_SETTLE_MS if simulated else SETTLE_MS
     if not 0 <= settle_ms <= LONGEST_SETTLE_MS:
         raise AtaError(f"a settling time of {settle_ms:g} ms makes no sense: 0 to {LONGEST_SETTLE_MS:g} ms does")
     settle, period = round(settle_ms * 1e-3 * plan.samp_rate), round(PERIOD * plan.samp_rate)
     if simulated:
         stream = FrameStream(model, plan.samp_rate, 0.0, plan.frame_ms, settle, period)
-        return SimRadio(args.source.removeprefix("sim:"), stream)
+        return SimRadio(args.source.removeprefix(SIM), stream)
     grid = Grid(model.rows, model.columns, model.overlap)
     gain = parse_gain(args.gain)
     return RadioTuner(

@@ -111,11 +111,14 @@ def test_ctrl_c_ends_a_scan_and_keeps_what_was_found(folder: Path, number: int) 
         ((*BAND, "--source", "sim:absent.sigmf-meta"), "cannot be read"),
         ((*BAND, "--source", "sim:band.sigmf-meta", "--rate", "9M", "--to", "820M"), "fits in it"),
         (("--from", "780M", "--to", "803M"), "cannot be tuned to 780"),
-        ((*BAND, "--db", "band.sigmf-meta"), "not a database"),
+        ((*BAND, "--db", "band.sigmf-meta"), "belongs to the recording itself"),
+        ((*BAND, "--db", "tiny.onnx"), "not a database"),
         ((*BAND, "--db", "other.db"), "no occupancy file of gr-ata"),
         ((*BAND, "--png", "no/such/folder.png"), "cannot be written"),
         ((*BAND, "--jsonl", "no/such/folder.jsonl"), "cannot be written"),
         ((*BAND, "--jsonl", "/dev/full"), "No space"),
+        ((*BAND, "--jsonl", "band.sigmf-data"), "belongs to the recording itself"),
+        ((*BAND, "--db", "one.file", "--jsonl", "./one.file"), "two outputs cannot go into one file"),
         ((*BAND, "--source", "rtl_tcp=127.0.0.1:1"), "cannot be opened"),
         ((*BAND, "--source", "rtl_tcp=127.0.0.1:1", "--gain", "loud"), "is no gain"),
         ((*BAND, "--source", "loop:band.sigmf-meta"), "was recorded at"),
@@ -142,6 +145,7 @@ def test_what_cannot_be_done_is_one_sentence_and_code_2(
         (("tiny.onnx",), "not a database"),
         (("empty.db", "--png", "e.png"), "there is no sweep to draw"),
         (("empty.db", "--csv", "no/such/folder.csv"), "cannot be written"),
+        (("empty.db", "--csv", "./empty.db"), "is the occupancy file itself"),
     ],
 )
 def test_occupancy_that_cannot_be_shown_is_one_sentence(
