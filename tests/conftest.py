@@ -3,6 +3,7 @@
 """Where the tests find the module, the training package and the recordings."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +16,9 @@ STAGED = ROOT / "build" / "test_modules"
 # One thread each, before numpy and torch are loaded: small work gains nothing from more, and suites run side by side.
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")
+
+# A shell starts what it runs in the background deaf to Ctrl-C, and so would be the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The module as just built, before any that is installed; commands that tests start find it too.
 sys.path[:0] = [str(STAGED), str(ROOT), str(TESTS)]
