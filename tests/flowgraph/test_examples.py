@@ -76,6 +76,15 @@ def test_replay_writes_the_records_of_the_recording(compiled: Path, recording: P
     ]
 
 
+def test_labels_become_a_stream_of_bytes(compiled: Path, recording: Path, tmp_path: Path) -> None:
+    ran = run(compiled / "labels_stream.py", "--recording", recording, "--labels", tmp_path / "labels.u8")
+    assert ran.returncode == 0, ran.stderr
+    labels = np.fromfile(tmp_path / "labels.u8", np.uint8)
+    # Whole frames; of those at the end of the recording GNU Radio may lose some.
+    assert len(labels) % 256 == 0 and 0 < len(labels) <= 3 * 256
+    assert labels.max() < 4
+
+
 def on_the_screen(colours: set[tuple[int, int, int]]) -> int:
     """How many pixels of the whole screen, other programs' windows included, have one of these colours."""
     from PyQt5 import QtWidgets
