@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from urllib.parse import unquote, urlsplit
@@ -73,6 +74,7 @@ class MqttPublisher:
     def close(self) -> None:
         """Takes leave of the broker; the library's thread ends by itself, which a stalled broker may delay."""
         self.flush()
+        self._client.on_disconnect = None  # this loss is no news
         self._client.disconnect()
 
     def _count(self, change: int) -> None:
@@ -87,7 +89,7 @@ class MqttPublisher:
     def _reached(self, reachable: bool, how: str) -> None:
         """In the library's thread: a line at each change, not at each attempt."""
         if reachable != self._reachable:
-            log.log(20 if reachable else 30, "MQTT broker %s %s", self._broker, how)
+            log.log(logging.INFO if reachable else logging.WARNING, "MQTT broker %s %s", self._broker, how)
         self._reachable = reachable
 
 
