@@ -11,7 +11,7 @@ from collections import deque
 import numpy as np
 from gnuradio import gr
 
-from .errors import AtaError
+from .errors import WORK_DONE, AtaError, stops_on_failure
 from .stream import Frame, FrameStream
 from .tuning import RadioTuning
 
@@ -32,6 +32,7 @@ class frame_sink(gr.sync_block):
 
     def __init__(self, stream: FrameStream) -> None:
         gr.sync_block.__init__(self, name="ata.frame_sink", in_sig=[np.complex64], out_sig=None)
+        self.failure: Exception | None = None
         self._stream = stream
         self._tuning = RadioTuning(stream, self.logger)
         self._changed = threading.Condition()
@@ -65,7 +66,11 @@ class frame_sink(gr.sync_block):
 
     def work(self, input_items: list[np.ndarray], output_items: list[np.ndarray]) -> int:
         """One chunk, cut where the radio was retuned."""
-        samples = input_items[0][self.history() - 1 :]
+        with stops_on_failure(self):
+            return self._take(input_items[0][self.history() - 1 :])
+        return WORK_DONE
+
+    def _take(self, samples: np.ndarray) -> int:
         count = len(samples)
         tags = self.get_tags_in_window(0, 0, count)
         for begin, end in self._tuning.parts(count, self._seen, tags, self.nitems_read(0)):

@@ -9,14 +9,14 @@ import time
 from collections import deque
 
 import numpy as np
-import pmt
 from gnuradio import gr
 
+from .errors import WORK_DONE, stops_on_failure
 from .iq_files import IqCounts, IqFiles, KeepIq, Recording, Tuned
-from .pmt_records import number, radio_time
 from .presence import Presence
 from .records import Record, utc
-from .stream import EARLIEST_UTC
+from .stream import is_utc
+from .tuning import tagged
 
 CHUNK = 65536
 ANALYSIS = 0.3  # s between a frame's end and its record, at most, for the whole of the frame to be remembered
@@ -41,6 +41,7 @@ class iq_recorder(gr.sync_block):
     def __init__(self, keep: KeepIq, samp_rate: float, center_freq: float, frame_seconds: float, first_sample: int,
                  device: str) -> None:
         gr.sync_block.__init__(self, name="ata.iq_recorder", in_sig=[np.complex64], out_sig=None)
+        self.failure: Exception | None = None
         self._keep, self._rate = keep, samp_rate
         self._before, self._after = round(keep.before * samp_rate), round(keep.after * samp_rate)
         # A frame may wait while another is analysed.
@@ -83,13 +84,15 @@ class iq_recorder(gr.sync_block):
         self._files.close()
 
     def work(self, input_items: list[np.ndarray], output_items: list[np.ndarray]) -> int:
-        samples = input_items[0][self.history() - 1 :]
-        with self._lock:
-            self._note_tunings(len(samples))
-            self._remember(samples)
-            self._keep_on()
-            self._forget()
-        return len(samples)
+        with stops_on_failure(self):
+            samples = input_items[0][self.history() - 1 :]
+            with self._lock:
+                self._note_tunings(len(samples))
+                self._remember(samples)
+                self._keep_on()
+                self._forget()
+            return len(samples)
+        return WORK_DONE
 
     def _remember(self, samples: np.ndarray) -> None:
         size = len(self._ring)
@@ -160,19 +163,13 @@ class iq_recorder(gr.sync_block):
             self._tunings.popleft()
 
     def _note_tunings(self, count: int) -> None:
-        read = self.nitems_read(0)
-        for tag in self.get_tags_in_window(0, 0, count):
-            name = pmt.symbol_to_string(tag.key) if pmt.is_symbol(tag.key) else ""
-            sample, last = self._seen + tag.offset - read, self._tunings[-1]
-            freq, moment = last.center_freq, last.time if last.sample == sample else None
-            if name == "rx_freq" and (value := number(tag.value)) is not None:
-                freq = value
-            elif name == "rx_time" and (when := radio_time(tag.value)) is not None:
-                moment = utc(*when) if when[0] >= EARLIEST_UTC else None
-            else:
-                continue
+        for at, tuning in tagged(self.get_tags_in_window(0, 0, count), self.nitems_read(0), self.logger):
+            sample, last = self._seen + at, self._tunings[-1]
+            freq = last.center_freq if tuning.center_freq is None else tuning.center_freq
+            moment = utc(*tuning.time) if tuning.time is not None and is_utc(tuning.time) else None
             if last.sample == sample:
                 self._tunings.pop()
+                moment = moment or last.time
             elif freq == last.center_freq and moment is None:
                 continue
             self._tunings.append(Tuned(sample, freq, moment))

@@ -108,8 +108,9 @@ def run_flowgraph(channel: Channel, settings: LiveSettings, base: Base) -> None:
     if recorder is not None:
         recorder.finish()
     channel.send(progress())
-    if block.failure is not None:
-        channel.send(Lost(f"the analysis stopped: {first_line(block.failure)}"))
+    failure = block.failure or (recorder and recorder.failure)
+    if failure is not None:
+        channel.send(Lost(f"the analysis stopped: {first_line(failure)}"))
     elif not stopped:
         file = settings.device.startswith("file=")
         channel.send(Finished() if file else Lost(f"{settings.device} ended its stream: it was unplugged or switched off"))

@@ -19,6 +19,11 @@ from .records import DATED, center_frequency
 EARLIEST_UTC = 946_684_800
 
 
+def is_utc(time: tuple[int, float]) -> bool:
+    """Whether a radio's time, (whole s, fraction), is a date."""
+    return time[0] >= EARLIEST_UTC and time[0] in DATED
+
+
 class Grid(NamedTuple):
     """Rows, columns and overlap of an image that is for no model."""
 
@@ -198,7 +203,7 @@ class FrameStream:
 
     def _finish(self) -> Frame:
         time = None if self._time is None else self._time.at(self._start, self.samp_rate)
-        if time is not None and (time[0] < EARLIEST_UTC or time[0] not in DATED):
+        if time is not None and not is_utc(time):
             time = None
         self._framed += self.frame_samples
         frame = Frame(self.next_index, self._front.finish(), self._start, self.frame_samples, self.center_freq,

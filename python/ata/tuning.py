@@ -13,18 +13,11 @@ import pmt
 
 from .errors import AtaError
 from .pmt_records import number, radio_time, shown, tuned_frequency
-from .records import center_frequency
+from .records import HIGHEST_FREQ, center_frequency
 from .stream import FrameStream
 
 if TYPE_CHECKING:
     from gnuradio import gr
-
-# Tags: what each of them sets, and how its value is read.
-TAGS = (
-    (pmt.intern("rx_freq"), ("center_freq", number)),
-    (pmt.intern("rx_rate"), ("samp_rate", number)),
-    (pmt.intern("rx_time"), ("time", radio_time)),
-)
 
 
 @dataclass(frozen=True)
@@ -86,7 +79,7 @@ class RadioTuning:
         if asked is not None:
             self._apply(asked, seen)
         done = 0
-        for at, tuning in self._tagged(tags, read):
+        for at, tuning in tagged(tags, read, self._logger):
             yield done, at
             self._apply(tuning, seen + at)
             done = at
@@ -105,21 +98,38 @@ class RadioTuning:
         if tuning.time is not None and stream.clock(offset, *tuning.time):
             logger.info(f"rx_time jumps at sample {offset}: the frame in hand is discarded")
 
-    def _tagged(self, tags: Iterable[gr.tag_t], read: int) -> list[tuple[int, Tuning]]:
-        """What the tags of a chunk say, as (sample within the chunk, change), in order, one entry a sample."""
-        found: dict[int, dict] = {}
-        refused = []
-        for tag in tags:
-            # Compared as symbols: one that is no UTF-8 has no text.
-            name, read_value = next((said for key, said in TAGS if pmt.eqv(tag.key, key)), (None, None))
-            if name is None:
-                continue
-            value = read_value(tag.value)
-            if value is None:
-                refused.append(tag)
-            else:
-                found.setdefault(tag.offset - read, {})[name] = value
-        if refused:  # one line, however many: the log may not slow the radio down
-            first = f"{shown(refused[0].key)} {shown(refused[0].value)}"
-            self._logger.error(f"{len(refused)} tags of tuning refused, the first of them {first}")
-        return [(at, Tuning(**found[at])) for at in sorted(found)]
+
+def tagged(tags: Iterable[gr.tag_t], read: int, logger: gr.logger) -> list[tuple[int, Tuning]]:
+    """What the tags of a chunk say, as (sample within the chunk, change), in order, one entry a sample.
+
+    read: offset of the chunk's first sample as tags count. Tags that say nothing that can be are one line in the log.
+    """
+    found: dict[int, dict] = {}
+    refused = []
+    for tag in tags:
+        # Compared as symbols: one that is no UTF-8 has no text.
+        name, read_value = next((said for key, said in TAGS if pmt.eqv(tag.key, key)), (None, None))
+        if name is None:
+            continue
+        value = read_value(tag.value)
+        if value is None:
+            refused.append(tag)
+        else:
+            found.setdefault(tag.offset - read, {})[name] = value
+    if refused:  # one line, however many: the log may not slow the radio down
+        first = f"{shown(refused[0].key)} {shown(refused[0].value)}"
+        logger.error(f"{len(refused)} tags of tuning refused, the first of them {first}")
+    return [(at, Tuning(**found[at])) for at in sorted(found)]
+
+
+def _frequency(value: pmt.pmt_base) -> float | None:
+    freq = number(value)
+    return freq if freq is not None and abs(freq) <= HIGHEST_FREQ else None
+
+
+# Tags: what each of them sets, and how its value is read.
+TAGS = (
+    (pmt.intern("rx_freq"), ("center_freq", _frequency)),
+    (pmt.intern("rx_rate"), ("samp_rate", number)),
+    (pmt.intern("rx_time"), ("time", radio_time)),
+)

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pmt
 import pytest
 import sigmf
 from gnuradio import ata, blocks, gr
@@ -157,3 +158,19 @@ def test_a_full_disk_leaves_whole_samples_and_a_count(tmp_path: Path, caplog: py
 def test_what_cannot_be_kept_is_one_sentence(tmp_path: Path, change: dict, says: str) -> None:
     with pytest.raises(AtaError, match=says):
         KeepIq(**{"folder": str(tmp_path), "max_bytes": 1e6, **change}).check()
+
+
+def test_tags_that_say_nothing_that_can_be_are_passed_over(tmp_path: Path) -> None:
+    tags = []
+    late = pmt.make_tuple(pmt.from_uint64(2**64 - 1), pmt.from_double(0.5))
+    for key, value in (
+        (b"\xff", pmt.PMT_NIL), (b"rx_freq", pmt.from_double(float("nan"))), (b"rx_freq", pmt.intern(b"\xff")),
+        (b"rx_time", late), (b"rx_time", pmt.from_double(1.0)),
+    ):  # fmt: skip
+        tags.append(gr.tag_t())
+        tags[-1].offset, tags[-1].key, tags[-1].value = 10 * N, pmt.intern(key), value
+    kept = Kept(blocks.vector_source_c(on_air(60, (10, 20)).tolist(), False, 1, tags), tmp_path)
+    assert kept.recorder.failure is None
+    assert kept.spans() == [(10 * N - BEFORE, 11 * N + AFTER)]
+    (capture,) = kept.read[0].get_captures()
+    assert capture["core:frequency"] == FREQ
