@@ -132,7 +132,7 @@ class Isolated:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """What starts meanwhile never gets Ctrl-C or SIGTERM: a blocked signal stays so in a new process."""
+    """What starts meanwhile is not ended by Ctrl-C or SIGTERM: a blocked signal stays so in a new process."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -152,6 +152,8 @@ class _Forward(logging.Handler):
 
 def _begin(connection: Connection, prints: Connection, starter: int, run: Callable[..., None], args: tuple) -> None:
     """The process, from its first line to its last. Drivers print to both outputs, which belong to the command's user."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # GNU Radio lets through what is only blocked
     os.dup2(prints.fileno(), 1)
     os.dup2(prints.fileno(), 2)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

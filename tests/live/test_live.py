@@ -54,7 +54,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def running(*args: object) -> Iterator[subprocess.Popen]:
-    with subprocess.Popen(command(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    """The command in a process group of its own, as a shell starts it."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command(*args), **pipes, start_new_session=True) as process:
         try:
             yield process
         finally:
@@ -160,7 +162,8 @@ def test_faults_one_after_the_other_lose_nothing(
         assert how in caplog.text
 
 
-def test_a_signal_ends_it_in_an_orderly_way(scene: Path, model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_an_orderly_way(scene: Path, model: Path, tmp_path: Path, number: int) -> None:
     with (
         RtlTcpServer(scene) as server,
         running("--source", server.device, *TUNED, "--model", model, "--jsonl", tmp_path / "r.jsonl",
@@ -169,7 +172,7 @@ def test_a_signal_ends_it_in_an_orderly_way(scene: Path, model: Path, tmp_path: 
         for line in live.stdout:
             if "+ LTE" in line:
                 break
-        live.send_signal(signal.SIGTERM)
+        os.killpg(live.pid, number)  # a terminal, or systemd, tells all its processes
         out, err = live.communicate(timeout=PATIENCE)
         server.wait_for("ended", connection=0)  # nothing is left that holds the radio
     assert live.returncode == 0, err
