@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,11 @@ from .frontend import FrontEnd
 from .model import read_model
 from .publish.common import PACKAGES, package
 
+RADIOS = (  # module, what it is, Debian package
+    ("osmosdr", "gr-osmosdr", "gr-osmosdr"),
+    ("gnuradio.uhd", "gr-uhd", "gnuradio"),
+    ("gnuradio.soapy", "gr-soapy", "gnuradio"),
+)
 Check = tuple[str, bool, str]  # what, whether it works, what to know
 
 
@@ -28,7 +34,7 @@ def examine() -> int:
             faults += not works
             print(f"{'ok ' if works else 'BAD'}  {what:16s} {detail}")
     engines = list(_engines())
-    for what, works, detail in [*_waterfall(), *_outputs(), *engines]:
+    for what, works, detail in [*_radios(), *_waterfall(), *_outputs(), *engines]:
         print(f"{'ok ' if works else ' - '}  {what:16s} {detail}")
     if engines and not any(works for _, works, _ in engines):
         faults += 1
@@ -84,6 +90,13 @@ def _grc() -> Iterator[Check]:
         yield "GRC blocks", True, str(found)
     else:
         yield "GRC blocks", True, f"start GNU Radio Companion as: GRC_BLOCKS_PATH={found} gnuradio-companion"
+
+
+def _radios() -> Iterator[Check]:
+    """Looked for, not imported: drivers talk."""
+    for module, what, name in RADIOS:
+        there = find_spec(module) is not None
+        yield what, there, "is there" if there else f"not installed: apt install {name}"
 
 
 def _waterfall() -> Iterator[Check]:

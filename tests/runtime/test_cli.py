@@ -118,7 +118,7 @@ def test_what_cannot_be_done_is_one_sentence_and_code_2(recording: Path, args: l
 def test_the_doctor_finds_everything_in_order(tmp_path: Path) -> None:
     ran = ata_sense("doctor", cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout
-    for what in ("GNU Radio", "kernel", "model", "GRC blocks", "onnxruntime-cpu"):
+    for what in ("GNU Radio", "kernel", "model", "GRC blocks", "gr-uhd", "gr-soapy", "onnxruntime-cpu"):
         assert any(line.startswith("ok") and what in line for line in ran.stdout.splitlines()), ran.stdout
 
 
