@@ -79,7 +79,8 @@ class Isolated:
         theirs.close()
         prints.close()
         self._words = b""
-        threading.Thread(target=self._listen, args=(printed,), name="ata-words", daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(printed,), name="ata-words", daemon=True)
+        self._listener.start()
 
     def receive(self, timeout: float) -> object | None:
         """-> the next message, or None if none comes within `timeout` seconds.
@@ -124,6 +125,7 @@ class Isolated:
         code = self._process.exitcode
         if code == 0:
             return ""
+        self._listener.join(1.0)  # until it has the last words, unless something else still holds the pipe
         lines = self._words.decode(errors="replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         how = f"crashed ({signal.Signals(-code).name})" if code and code < 0 else f"ended with code {code}"
