@@ -240,6 +240,9 @@ class Live:
             elif isinstance(message, Streaming):
                 silence_limit, moved = self._stall_limit, heard
                 self._screen.started(message)
+            elif isinstance(message, Record):  # may come before the progress that it is part of
+                moved = heard
+                self._is_back()
             elif isinstance(message, Progress) and message.samples > self.totals.samples:
                 moved = message.at
                 self._is_back()
