@@ -26,7 +26,7 @@ EDGE_COLUMNS = 3  # windows agree on an edge that they see no further apart
 # Of a band, what a gap in it has to be to tell two carriers: the guards between two have 5 % of both (TS 36.104 5.6), a
 # spur or a fade less.
 GAP_SHARE = 0.02
-LEAST_VOTE = 0.2  # what fewer windows show, or with less confidence, are mostly marks in the noise
+LEAST_VOTE = 0.15
 EXCLUDES = 0.25  # of the narrower of two bands: what overlaps more cannot be both
 
 
@@ -65,18 +65,18 @@ def _upper_end(finding: Finding | None, looks: list[Look]) -> float | None:
 def _vote(finding: Finding, scales: list[list[Look]]) -> float:
     """Mean confidence over the scales, less what speaks for a gap; those that show the band whole count twice."""
     band = finding.band
-    heard = []
+    total = weights = 0.0
     for looks in scales:
         finest = looks is scales[0]
-        confidence = _confidence(finding, looks, finest)
-        if confidence is not None:
-            whole = any(_could_hold(look.window, band, finest) for look in _around(looks, band.freq_lower_edge))
-            heard += [confidence] * (2 if whole else 1)
-    return fmean(heard) * (1 - max(_gap_share(band, looks) for looks in scales))
+        whole = any(_could_hold(look.window, band, finest) for look in _around(looks, band.freq_lower_edge))
+        weight = 2.0 if whole else 1.0
+        total += weight * _confidence(finding, looks, finest)
+        weights += weight
+    return total / weights * (1 - max(_gap_share(band, looks) for looks in scales))
 
 
-def _confidence(finding: Finding, looks: list[Look], finest: bool) -> float | None:
-    """Mean over a scale's windows that should show an edge of a band, 0 for those that do not; None without any."""
+def _confidence(finding: Finding, looks: list[Look], finest: bool) -> float:
+    """Mean over a scale's windows that should show an edge of a band, 0 for those that do not."""
     band = finding.band
     heard = [
         max((f.band.confidence for f in look.findings if _same(finding, f)), default=0.0)
@@ -84,7 +84,7 @@ def _confidence(finding: Finding, looks: list[Look], finest: bool) -> float | No
         for look in _around(looks, edge)
         if look.window is finding.window or (look.window.shows(edge) and _could_show(look.window, band, finest))
     ]
-    return fmean(heard) if heard else None
+    return fmean(heard) if heard else 0.0
 
 
 def _gap_share(band: Band, looks: list[Look]) -> float:
