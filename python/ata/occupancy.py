@@ -11,9 +11,10 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from .errors import AtaError
+from .errors import AtaError, first_line
 from .records import Band
 from .scan import Sweep, utc_of
 
@@ -49,6 +50,7 @@ CREATE TABLE sightings (
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
+LARGEST = 1e13  # Hz, dB, shares: more is no number of a band
 SAME_SHARE, SAME_HZ = 0.1, 30e3  # of its width, and at least: a band's edges wander so far from sweep to sweep
 
 
@@ -196,9 +198,10 @@ class Occupancy:
             "OR id IN (SELECT sweep FROM sightings WHERE band = ?)", *_inside(low, high), number,
         )  # fmt: skip
         label, _, confidence, snr_db = by_label[0][:4]
+        _sound([low, high, confidence, snr_db or 0.0, *(row[4] for row in by_label)], [first, last])
         return Occupied(
             id=number,
-            label=label,
+            label=str(label),
             freq_lower_edge=low,
             freq_upper_edge=high,
             confidence=round(confidence, 4),
@@ -208,7 +211,7 @@ class Occupancy:
             sweeps=sweeps,
             first_seen=first,
             last_seen=last,
-            votes={row[0]: row[1] for row in by_label},
+            votes={str(row[0]): row[1] for row in by_label},
         )
 
     def history(self, most: int) -> tuple[list[SweepSpan], int, dict[int, dict[int, float]]]:
@@ -227,8 +230,11 @@ class Occupancy:
                 "(SELECT id, ROW_NUMBER() OVER (ORDER BY begun, id) - 1 AS place FROM sweeps) ON id = sweep "
                 "GROUP BY 1, 2", (each,),
             )  # fmt: skip
+            for sweep in sweeps:
+                _sound([sweep.freq_lower_edge, sweep.freq_upper_edge], [sweep.begun, sweep.ended])
             duty: dict[int, dict[int, float]] = {}
             for band, moment, total in rows:
+                _sound([total], [])
                 duty.setdefault(band, {})[moment] = total
         return sweeps, each, duty
 
@@ -255,6 +261,16 @@ class Occupancy:
             yield
         except sqlite3.Error as failure:
             raise AtaError(f"the occupancy file {self._path} cannot be used: {failure}") from failure
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as failure:
+            raise AtaError(f"the occupancy file {self._path} is damaged: {first_line(failure)}") from failure
+
+
+def _sound(numbers: list[float], dates: list[str]) -> None:
+    """SQLite keeps whatever stands in a file: TypeError or ValueError for what is no number, or no date."""
+    if not all(abs(n) <= LARGEST for n in numbers):
+        raise ValueError("it holds numbers that no band has")
+    for date in dates:
+        datetime.fromisoformat(date.replace("Z", "+00:00"))
 
 
 def _inside(low: float, high: float) -> tuple[float, float]:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
@@ -26,8 +29,11 @@ from gnuradio.ata.engines.choose import open_engine
 from gnuradio.ata.errors import LONGEST, AtaError
 from gnuradio.ata.frontend import normalise
 from gnuradio.ata.model import ModelFile, read_model
+from gnuradio.ata.occupancy import Occupancy
 from gnuradio.ata.recordings import open_recording
-from gnuradio.ata.records import Record, utc
+from gnuradio.ata.records import Band, Record, utc
+from gnuradio.ata.scan import Plan, Sweep
+from gnuradio.ata.stitch import Wide
 from gnuradio.ata.stream import Frame, FrameStream
 from gnuradio.ata.tuning import RadioTuning
 from tiny_model import METADATA, tiny_proto
@@ -39,6 +45,11 @@ IDENTITY = {"name": "tiny-1", "classes": ["noise", "LTE"], "tensorrt": "10.12.0"
 GLOBALS = ("datatype", "sample_rate", "num_channels", "dataset", "offset", "trailing_bytes", "version")
 CAPTURES = ("sample_start", "frequency", "datetime", "header_bytes")
 DATATYPES = ("cf32_le", "ci16_be", "cu8", "ci8", "cf64_le", "ci32_le", "cu16_be", "rf32", "ci16")
+CELLS = (
+    ("sweeps", ("begun", "ended", "freq_lower_edge", "freq_upper_edge", "samp_rate", "model")),
+    ("bands", ("freq_lower_edge", "freq_upper_edge", "sightings")),
+    ("sightings", ("sweep", "band", "label", "freq_lower_edge", "confidence", "snr_db", "duty_cycle")),
+)
 LARGEST_RUN = 1 << 22  # values in a fuzzed network's tensors: larger ones are read, but not run
 
 
@@ -252,10 +263,52 @@ def samples(data: bytes) -> None:
     _record(frame, bands)
 
 
+def occupancy_file(data: bytes) -> None:
+    """A SQLite file of an earlier scan: some bytes, or some cells, are others."""
+    draws = Draws(data)
+    path = path_of("x.db")
+    content = bytearray(_occupancy())
+    for _ in range(draws.byte() % 8):
+        content[int.from_bytes(draws.bytes(2), "little") % len(content)] = draws.byte()
+    path.write_bytes(content)
+    with suppress(sqlite3.Error, UnicodeError), closing(sqlite3.connect(path)) as database:
+        for _ in range(draws.byte() % 4):
+            table, columns = draws.pick(CELLS)
+            value = draws.pick((None, -1, 2**62, 1e308, -1e308, "x", b"\xff", draws.text()))
+            with suppress(sqlite3.Error, UnicodeError):
+                database.execute(f"UPDATE {table} SET {draws.pick(columns)} = ?", (value,))
+        if draws.byte() % 4 == 0:
+            database.execute(f"DELETE FROM {draws.pick(CELLS)[0]}")
+        database.commit()
+    for read_only in (True, False):
+        with closing(Occupancy(path, read_only)) as store:
+            for band in store.bands():
+                json.dumps(asdict(band), allow_nan=False)
+            store.history(10)
+            if not read_only:
+                store.add(_sweep(2))
+
+
+@cache
+def _occupancy() -> bytes:
+    path = path_of("whole.db")
+    with closing(Occupancy(path)) as store:
+        store.add(_sweep(0))
+        store.add(_sweep(1))
+    return path.read_bytes()
+
+
+def _sweep(number: int) -> Sweep:
+    plan = Plan(700e6, 900e6, 2.4e6, 40.0, 9375.0, 4, 192, (800e6,))
+    wide = Wide(np.ones((1, 4), np.float32), 700e6, 200e6 / 4)
+    bands = (Band("LTE", 791e6, 801e6, 0.9, 20.0, 1.0), Band("NR", 810e6, 820e6, 0.8, None, 0.5))
+    return Sweep(number, 1.79e9 + 60 * number, 1.79e9 + 60 * number + 20, plan, 1, "tiny-1", "none", wide, bands)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     f.__name__: f
     for f in (recording_meta, recording, model_metadata, model_entries, model_file, model_graph, engine_sidecar, tuning,
-              samples)
+              samples, occupancy_file)
 }  # fmt: skip
 
 

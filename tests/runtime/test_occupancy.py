@@ -178,3 +178,21 @@ def test_the_moments_of_a_picture_hold_every_sighting(store: Occupancy) -> None:
     sweeps, each, duty = store.history(5)
     assert (len(sweeps), each) == (25, 5)
     assert duty == {1: {2: 2.5, 3: 2.5, 4: 2.5}}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM sweeps", "DELETE FROM sightings", "UPDATE bands SET freq_lower_edge = 'low'",
+        "UPDATE bands SET freq_upper_edge = 1e999", "UPDATE sightings SET duty_cycle = 1e300",
+        "UPDATE sweeps SET begun = 'yesterday'", "UPDATE sweeps SET begun = x'ff'", "DROP TABLE sightings",
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_said(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "occupancy.db"
+    store = Occupancy(path)
+    store.add(sweep(0, band("LTE", 791, 801)))
+    store.close()
+    sqlite3.connect(path).execute(damage).connection.commit()
+    with pytest.raises(AtaError, match=r"occupancy\.db (is damaged|cannot be used)"):
+        Occupancy(path, read_only=True).bands()
