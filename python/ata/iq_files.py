@@ -59,6 +59,9 @@ class IqCounts:
     samples: int = 0
     lost: int = 0
 
+    def __add__(self, more: IqCounts) -> IqCounts:
+        return IqCounts(self.recordings + more.recordings, self.samples + more.samples, self.lost + more.lost)
+
 
 @dataclass(frozen=True)
 class Tuned:

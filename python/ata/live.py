@@ -64,6 +64,7 @@ class Base:
     dropped: int = 0
     retunes: int = 0
     gaps: int = 0
+    iq: IqCounts = field(default_factory=IqCounts)
 
 
 # What the radio's process sends, beside records
@@ -208,7 +209,8 @@ class Live:
         from .live_flowgraph import run_flowgraph
 
         t = self.totals
-        process = Isolated(run_flowgraph, self._settings, Base(t.samples, t.frames, t.dropped, t.retunes, t.gaps))
+        base = Base(t.samples, t.frames, t.dropped, t.retunes, t.gaps, t.iq)
+        process = Isolated(run_flowgraph, self._settings, base)
         self._grace = GRACE
         try:
             lost = self._follow(process)

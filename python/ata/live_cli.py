@@ -18,7 +18,7 @@ from .live import Live, LiveSettings, Totals
 from .live_screen import LiveScreen, LogLines
 from .publish import open_publishers
 from .radios import parse_gain
-from .recordings import open_recording
+from .recordings import open_recording, spare
 from .rotation import Rotating
 from .sinks import JsonLines, SigmfAnnotations, Sink, ours
 from .stopping import ended_by_signals
@@ -110,13 +110,16 @@ def _settings(args: argparse.Namespace) -> LiveSettings:
         if value is not None and not value > 0:
             raise AtaError(f"--{name.replace('_', '-')} is {value:g}; it has to be more than nothing")
     rate, freq = (hertz(text) if text is not None else None for text in (args.rate, args.freq))
+    played = []
     if args.source.startswith("loop:"):
         recording = open_recording(args.source.removeprefix("loop:"))
+        played.append(recording)
         rate = recording.samp_rate if rate is None else rate
         freq = recording.center_freq if freq is None else freq
     for value, option, example in ((rate, "rate", "2.4M"), (freq, "freq", "806M")):
         if value is None:
             raise AtaError(f"{args.source} needs --{option} in Hz, such as --{option} {example}")
+    spare(played, [args.jsonl, args.sigmf])
     keep = None
     if args.keep_iq:
         keep = KeepIq(args.keep_iq, 1e6 * args.keep_iq_mb, args.iq_format, 1e-3 * args.pre_roll_ms,

@@ -12,7 +12,6 @@ from gnuradio import blocks, gr
 
 from .errors import AtaError, first_line
 from .host_clock import HostClock
-from .iq_files import IqCounts
 from .iq_recorder import iq_recorder
 from .isolated import Channel
 from .live import Base, Finished, LiveSettings, Lost, Opening, Progress, Streaming
@@ -92,7 +91,7 @@ def run_flowgraph(channel: Channel, settings: LiveSettings, base: Base) -> None:
     block.add_sink(_Outlet(channel, base, radio.samp_rate, recorder))
 
     def progress() -> Progress:
-        kept = recorder.counts if recorder is not None else IqCounts()
+        kept = base.iq + recorder.counts if recorder is not None else base.iq
         counted = block.counters
         return Progress(base.samples + counted["samples"], base.frames + block.frames, base.retunes + counted["retunes"],
                         base.gaps + counted["gaps"], time.monotonic(), kept)  # fmt: skip

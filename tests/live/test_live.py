@@ -125,7 +125,7 @@ def test_a_lost_radio_is_a_sentence_and_what_was_found_stays(scene: Path, model:
 def test_it_waits_for_a_radio_that_comes_back(scene: Path, model: Path, tmp_path: Path) -> None:
     with RtlTcpServer(scene, f"close,{20 * N}", "garbage", "play") as server:
         ran = run("--source", server.device, *TUNED, "--model", model, "--jsonl", tmp_path / "r.jsonl", "--reconnect",
-                  "--frames", 40)  # fmt: skip
+                  "--frames", 40, "--keep-iq", tmp_path / "iq")  # fmt: skip
         assert server.wait_for("connected", connection=2)
     assert ran.returncode == 0, ran.stderr
     check(lines(tmp_path / "r.jsonl"))
@@ -133,6 +133,10 @@ def test_it_waits_for_a_radio_that_comes_back(scene: Path, model: Path, tmp_path
     assert "no rtl_tcp server; trying again in 2 s" in ran.stderr
     assert f"{server.device} is back after" in ran.stderr
     assert ", 1 reconnects in " in ran.stdout.splitlines()[-1]
+    kept = [sigmf.fromfile(str(path)) for path in (tmp_path / "iq").glob("*.sigmf-meta")]
+    begins = sorted((r.get_captures()[0]["core:global_index"], r.sample_count) for r in kept)
+    assert len(begins) == 2 and sum(begins[0]) <= begins[1][0]  # indices go on, and so do the counts
+    assert f"IQ: 2 recordings, {sum(r.sample_count for r in kept)} samples" in ran.stdout.splitlines()[-1]
 
 
 def test_faults_one_after_the_other_lose_nothing(
@@ -244,6 +248,15 @@ def test_what_cannot_work_is_one_sentence(args: tuple, says: str) -> None:
     assert ran.stdout == ""
     assert says in ran.stderr.splitlines()[-1]
     assert "Traceback" not in ran.stderr
+
+
+def test_no_output_takes_the_place_of_the_recording(scene: Path) -> None:
+    data = scene.with_suffix(".sigmf-data")
+    before = data.read_bytes()
+    ran = run("--source", f"loop:{scene}", "--jsonl", data)
+    assert ran.returncode == 2
+    assert "belongs to the recording itself" in ran.stderr
+    assert data.read_bytes() == before
 
 
 def test_a_file_that_is_played_is_the_end(scene: Path, model: Path) -> None:
