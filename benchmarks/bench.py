@@ -24,6 +24,7 @@ GOALS = {
     "latency_p99_ms": ("<=", 25.0),
     "rss_mb": ("<=", 400.0),
     "scenes_per_second": (">=", 8.0),
+    "scenes_rss_mb": ("<=", 3000.0),
     "fast_frames_per_second": (">=", 80.0),
 }
 

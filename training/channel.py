@@ -105,7 +105,7 @@ class Channel:
         for first in range(0, blocks, batch):
             some = slice(first, min(first + batch, blocks))
             response = self._over(coarse[some], size, rate, iq.device)
-            pieces = torch.fft.ifft(torch.fft.fft(padded.unfold(0, 2 * half, half)[some] * ramp, size) * response)
+            pieces = torch.fft.ifft(torch.fft.fft(padded.unfold(0, 2 * half, half)[some] * ramp, size).mul_(response))
             for j, piece in enumerate(pieces, first):
                 out[j * half : j * half + size] += piece
         return out[half : half + len(iq)]

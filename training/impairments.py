@@ -8,9 +8,11 @@ steps, saturation, converter, bus. Frequencies are in cycles per sample, -0.5 to
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
@@ -23,6 +25,8 @@ COURSE_RATE = 250e3  # points a second of slow courses (phase noise, 1/f), strai
 PLL_BANDWIDTH = 30e3  # Hz, up to which a synthesiser's phase noise is flat
 CLOCK_BLOCK = 512  # samples resampled with one delay: 25 ppm move it by 0.013 of a sample meanwhile
 CLOCK_GUARD = 32
+CLOCK_STEPS = 256  # of a sample: finer than what the delay moves within a block
+CLOCK_BATCH = 128  # blocks transformed together: what a cache holds
 
 
 @dataclass
@@ -125,8 +129,7 @@ class Receiver:
         if self.phase_noise:
             work *= between(self._phase(len(work), samp_rate).to(work.device), _course_step(samp_rate))
         if self.iq_db is not None:
-            work.add_(work.conj().resolve_conj() * (10 ** (-self.iq_db / 20) * complex(math.cos(self.iq_angle),
-                                                                                       math.sin(self.iq_angle))))
+            work.add_(work.conj().resolve_conj(), alpha=cmath.rect(10 ** (-self.iq_db / 20), self.iq_angle))
         if self.flicker_db is not None:
             work += between(self._flicker(len(work), samp_rate).to(work.device), _course_step(samp_rate))
         self._add_lines(work, samp_rate)
@@ -228,14 +231,21 @@ def _resample(iq: torch.Tensor, error: float) -> torch.Tensor:
     begin = (first + whole).long() - CLOCK_GUARD
     before = max(0, -int(begin.min()))
     padded = torch.cat([iq[:1].expand(before), iq, iq[-1:].expand(max(0, int(begin.max()) + size - count))])
-    pieces = padded.unfold(0, size, 1).index_select(0, (begin + before).to(device))
-    ramp = torch.fft.fftfreq(size, dtype=torch.float64)
-    steps = 256  # of a sample: finer than what the delay moves within a block
-    table = torch.polar(torch.ones(steps + 1, size, dtype=torch.float64),
-                        2 * math.pi * (torch.arange(steps + 1) / steps - 0.5)[:, None] * ramp)
-    turn = table.to(torch.complex64)[((late - whole + 0.5) * steps).round().long()].to(device)
-    moved = torch.fft.ifft(torch.fft.fft(pieces) * turn)
-    return moved[:, CLOCK_GUARD : CLOCK_GUARD + CLOCK_BLOCK].reshape(-1)[:count].contiguous()
+    pieces, ramps = padded.unfold(0, size, 1), _ramps(size).to(device)
+    begin = (begin + before).to(device)
+    ramp = ((late - whole + 0.5) * CLOCK_STEPS).round().long().to(device)
+    out = torch.empty(len(first), CLOCK_BLOCK, dtype=iq.dtype, device=device)
+    for some in torch.arange(len(first), device=device).split(CLOCK_BATCH):
+        spectrum = torch.fft.fft(pieces.index_select(0, begin[some])).mul_(ramps.index_select(0, ramp[some]))
+        out[some[0] : some[-1] + 1] = torch.fft.ifft(spectrum)[:, CLOCK_GUARD : CLOCK_GUARD + CLOCK_BLOCK]
+    return out.view(-1)[:count]
+
+
+@lru_cache(maxsize=2)
+def _ramps(size: int) -> torch.Tensor:
+    """Phase ramps that delay a block by -1/2 to 1/2 of a sample: complex64 [CLOCK_STEPS + 1, size]."""
+    turns = (torch.arange(CLOCK_STEPS + 1) / CLOCK_STEPS - 0.5)[:, None] * torch.fft.fftfreq(size, dtype=torch.float64)
+    return torch.polar(torch.ones_like(turns), 2 * math.pi * turns).to(torch.complex64)
 
 
 def random_receiver(rng: torch.Generator) -> Receiver:

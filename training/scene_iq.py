@@ -110,8 +110,8 @@ def _samples(waveform: object, count: int, device: torch.device) -> torch.Tensor
 
 
 def _smooth(steps: int) -> int:
-    """The next number of steps without a prime factor beyond 17, of which the Fourier transforms' sizes are multiples."""
-    while math.gcd(steps, (2 * 3 * 5 * 7 * 11 * 13 * 17) ** 8) < steps:
+    """The next number of steps without a prime factor beyond 7: the sizes of the Fourier transforms are its multiples."""
+    while math.gcd(steps, (2 * 3 * 5 * 7) ** 10) < steps:
         steps += 1
     return steps
 

@@ -100,6 +100,26 @@ def test_py3gpp_finds_its_own_sequences_in_our_signal():
     assert _likeness(dmrs, py3gpp.nrPBCHDMRS(pci, index), 12) > 0.99  # symbols of 60, 24 and 60 elements
 
 
+@pytest.mark.parametrize("kind", [1, 2])
+@pytest.mark.parametrize("additional", [0, 1, 2, 3])
+def test_py3gpp_has_the_same_pdsch_dmrs(kind, additional):
+    """Every element of every slot of a frame, where it stands and what it is, as another implementation has them."""
+    py3gpp = pytest.importorskip("py3gpp", reason="py3gpp, an optional dependency of this test, is not installed")
+    pci, first, count = 733, 5, 30
+    user = Pdsch(((first, count),), start=0, symbols=14, dmrs_type=kind, dmrs_additional=additional)
+    re = nr_downlink(NrConfig(10e6, 15e3, pci, pdsch=(user,)), 0.010, rng()).grids[0].re.view(10, -1).numpy()
+    carrier, channel = py3gpp.nrCarrierConfig(NSizeGrid=52, SubcarrierSpacing=15), py3gpp.nrPDSCHConfig()
+    channel.PRBSet, channel.SymbolAllocation, channel.NSizeBWP = list(range(first, first + count)), [0, 14], 52
+    channel.DMRS.DMRSConfigurationType, channel.DMRS.DMRSAdditionalPosition = kind, additional
+    channel.DMRS.NIDNSCID = pci
+    for slot in range(10):
+        carrier.NSlot = slot
+        theirs = py3gpp.nrPDSCHDMRS(channel, carrier)
+        places = py3gpp.nrPDSCHDMRSIndices(carrier, channel)
+        assert len(theirs) == len(places) == (1 + additional) * count * (6 if kind == 1 else 4)
+        assert np.allclose(re[slot][places], theirs, atol=1e-6)
+
+
 def test_reference_signals_of_another_gnb(captures):
     """DM-RS of PDSCH and PDCCH, and the TRS, of standards software are the sequences made here for its cell."""
     name = "generated-nr/srsran-n52prb_15k_10MHz_mid"

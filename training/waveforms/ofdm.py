@@ -114,15 +114,15 @@ def modulate(grid: Grid, rate: float, count: int) -> torch.Tensor:
     until = torch.cat([start[1:], start.new_tensor([count])])[:, None]
     edges = torch.minimum(torch.stack([start, middle, middle + nfft], 1), until).clamp(0, count).flatten()
     lengths = torch.diff(edges, append=edges.new_tensor([count])).to(device)
-    n = torch.arange(int(edges[0]), count, device=device)
+    n = torch.arange(int(edges[0]), count, device=device, dtype=torch.int32)
     # sample n of the output is sample n + offset of all useful parts in a row
     offset = torch.arange(symbols) * nfft - middle
-    offset = torch.stack([offset + nfft, offset, offset], 1).flatten().to(device)
+    offset = torch.stack([offset + nfft, offset, offset], 1).flatten().to(device, torch.int32)
     place = torch.repeat_interleave(offset, lengths).add_(n).clamp_(max=useful.numel() - 1)
     sample = useful.flatten().index_select(0, place)
-    if bool(lengths[2::3].any()):
-        on = torch.tensor([1.0, 1.0, 0.0], device=device).repeat(symbols)
-        sample *= torch.repeat_interleave(on, lengths)
+    silence = torch.stack([edges[2::3], torch.cat([edges[3::3], edges.new_tensor([count])])], 1) - edges[0]
+    for begin, end in silence[silence[:, 1] > silence[:, 0]].tolist():
+        sample[begin:end] = 0
     fraction = first - shift
     if fraction:  # an uplink grid stands half a subcarrier off, its phase reset at each useful part (TS 36.211 5.6)
         into = n - torch.repeat_interleave(middle.to(device).repeat_interleave(3), lengths)
