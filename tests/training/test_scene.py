@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from training import scene_iq as scene_iq_module
 from training.cell_search_nr import search_nr
 from training.channel import make_channel
 from training.errors import DataError
@@ -111,6 +112,40 @@ def test_fading_moves_in_the_samples_as_in_the_response():
     exact = channel.response(torch.arange(10_000) / 1e6, torch.zeros(1))[:, 0]
     exact = exact * (signal.abs().square().mean() / exact.abs().square().mean()).sqrt()
     assert (signal - exact).abs().square().mean() < 0.003 * exact.abs().square().mean()
+
+
+@pytest.mark.parametrize(("profile", "spread", "doppler"), [("EVA", 0.0, 70.0), ("C", 3e-7, 140.0)])
+def test_a_channel_on_resource_elements_is_that_on_samples(monkeypatch, profile, spread, doppler):
+    """In useful parts to -30 dB. In prefixes, where paths of two symbols meet, only the power is alike."""
+    channel = make_channel(profile, spread, doppler, torch.Generator().manual_seed(2))
+    waveform = lte(4, start=0.0)
+    of = scene(Emitter(waveform, 0.0, 40.0, channel), rate=7.68e6, count=76800)
+    assert scene_iq_module._fades_by_symbol(of.emitters[0])
+    quick = alone(of)
+    monkeypatch.setattr(scene_iq_module, "_fades_by_symbol", lambda emitter: False)
+    exact = alone(of)
+    error, power = (quick - exact).abs().square(), exact.abs().square().mean()
+    assert error.mean() < 0.02 * power and abs(quick.abs().square().mean() / power - 1) < 0.03
+    grid = waveform.grids[0]
+    useful = torch.zeros(76800, dtype=torch.bool)
+    for begin in ((grid.start + grid.cp) * 7.68e6).round().long().tolist():
+        useful[begin + 2 : begin + 510] = True
+    assert 10 * math.log10(error[useful].mean() / power) < -30
+
+
+def test_channels_that_must_go_through_the_samples():
+    rng = torch.Generator().manual_seed(1)
+    for channel in (("EVA", 0.0, 400.0), ("C", 1e-6, 50.0)):
+        assert not scene_iq_module._fades_by_symbol(Emitter(lte(), 0.0, 10.0, make_channel(*channel, rng)))
+    tone = Shaped("tone", (-500.0, 500.0), 1e6, torch.tensor([[-1.0, 1.0]]), DURATION, ("tone",), 1)
+    assert not scene_iq_module._fades_by_symbol(Emitter(tone, 0.0, 10.0, make_channel("EPA", 0.0, 5.0, rng)))
+
+
+@pytest.mark.parametrize("bins", [1000, 1001, 1 << 13, 210 * 1228, 2 * 3 * 5 * 7 * 11])
+def test_samples_of_a_spectrum_are_its_inverse_transform(bins):
+    spectrum = torch.randn(bins, dtype=torch.complex64, generator=torch.Generator().manual_seed(1))
+    wanted = torch.fft.ifft(spectrum, norm="forward")
+    assert (scene_iq_module._samples_of(spectrum) - wanted).abs().max() < 1e-5 * wanted.abs().max()
 
 
 def test_seeds_reproduce_bit_for_bit():

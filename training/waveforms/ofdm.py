@@ -128,4 +128,4 @@ def modulate(grid: Grid, rate: float, count: int) -> torch.Tensor:
         into = n - torch.repeat_interleave(middle.to(device).repeat_interleave(3), lengths)
         turn = (2 * torch.pi * fraction / nfft) * into.float()
         sample *= torch.polar(torch.ones_like(turn), turn)
-    return torch.nn.functional.pad(sample, (count - len(n), 0))
+    return torch.nn.functional.pad(sample, (count - len(n), 0)) if len(n) < count else sample
