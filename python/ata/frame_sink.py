@@ -73,9 +73,8 @@ class frame_sink(gr.sync_block):
     def _take(self, samples: np.ndarray) -> int:
         count = len(samples)
         tags = self.get_tags_in_window(0, 0, count)
-        for begin, end in self._tuning.parts(count, self._seen, tags, self.nitems_read(0)):
-            for frame in self._stream.push(samples[begin:end], self._seen + begin):
-                self._offer(frame)
+        for frame in self._tuning.frames(samples, self._seen, tags, self.nitems_read(0)):
+            self._offer(frame)
         with self._changed:
             self._seen += count
             self._note_delay()

@@ -217,22 +217,19 @@ class segmenter(gr.sync_block):
         samples = given[self.history() - 1 :][:count]
         out[:] = samples
         tags = self.get_tags_in_window(0, 0, count)
-        for begin, end in self._tuning.parts(count, self._seen, tags, self.nitems_read(0)):
-            self._feed(samples[begin:end], begin)
+        for frame in self._tuning.frames(samples, self._seen, tags, self.nitems_read(0)):
+            self._finish(frame)
         self._tag_finished(count)
         self._seen += count
         if self._live and count < LITTLE:
             time.sleep(min((LITTLE - count) / self._stream.samp_rate, LONGEST_PAUSE))
         return count
 
-    def _feed(self, samples: np.ndarray, at: int) -> None:
-        for frame in self._stream.push(samples, self._seen + at):
-            if self._live:
-                lost = self._worker.offer((frame, time.monotonic()))
-                if lost is not None:
-                    self._stream.drop(index_too=False)
-            else:
-                self._lossless(frame)
+    def _finish(self, frame: Frame) -> None:
+        if not self._live:
+            self._lossless(frame)
+        elif self._worker.offer((frame, time.monotonic())) is not None:
+            self._stream.drop(index_too=False)
 
     def _lossless(self, frame: Frame) -> None:
         analysis = self._sensor.analyse(frame, dropped_frames=self._stream.dropped)

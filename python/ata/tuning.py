@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pmt
 
 from .errors import AtaError
 from .pmt_records import number, radio_time, shown, tuned_frequency
 from .records import HIGHEST_FREQ, center_frequency
-from .stream import FrameStream
+from .stream import Frame, FrameStream
 
 if TYPE_CHECKING:
     from gnuradio import gr
@@ -67,12 +68,12 @@ class RadioTuning:
         except AtaError as refusal:
             self._logger.error(f"message on freq refused: {refusal}")
 
-    def parts(self, count: int, seen: int, tags: Iterable[gr.tag_t], read: int) -> Iterator[tuple[int, int]]:
-        """Cuts a chunk where its tags (`rx_freq`, `rx_rate`, `rx_time`) tell of a change -> (begin, end) of each part.
+    def frames(self, samples: np.ndarray, seen: int, tags: Iterable[gr.tag_t], read: int) -> Iterator[Frame]:
+        """A chunk, complex64 [n], cut where its tags (`rx_freq`, `rx_rate`, `rx_time`) tell of a change -> the frames
+        that it completes.
 
-        The stream is told between the parts, so each has to be used before the next is asked for.
-        count: samples of the chunk. seen: the first one's absolute index. read: its offset as tags count, which
-        begins anew when a flowgraph is locked and unlocked.
+        seen: the first sample's absolute index. read: its offset as tags count, which begins anew when a flowgraph is
+        locked and unlocked.
         """
         with self._lock:
             asked, self._asked = self._asked, None
@@ -80,10 +81,10 @@ class RadioTuning:
             self._apply(asked, seen)
         done = 0
         for at, tuning in tagged(tags, read, self._logger):
-            yield done, at
+            yield from self._stream.push(samples[done:at], seen + done)
             self._apply(tuning, seen + at)
             done = at
-        yield done, count
+        yield from self._stream.push(samples[done:], seen + done)
 
     def _apply(self, tuning: Tuning, offset: int) -> None:
         stream, logger = self._stream, self._logger

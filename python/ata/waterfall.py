@@ -88,9 +88,8 @@ class waterfall(gr.sync_block):
     def _take(self, samples: np.ndarray) -> int:
         count = len(samples)
         tags = self.get_tags_in_window(0, 0, count)
-        for begin, end in self._tuning.parts(count, self._seen, tags, self.nitems_read(0)):
-            for row in self._stream.push(samples[begin:end], self._seen + begin):
-                self._inbox.put_row(row)
+        for row in self._tuning.frames(samples, self._seen, tags, self.nitems_read(0)):
+            self._inbox.put_row(row)
         self._seen += count
         return count
 

@@ -189,9 +189,8 @@ def tuning(data: bytes) -> None:
         for _ in range(draws.byte() % 3):
             radio.ask_by_message(_pmt(draws))
         tags = [_tag(draws) for _ in range(draws.byte() % 6)]
-        for begin, end in radio.parts(N + 500, seen, tags, 0):
-            for frame in stream.push(np.zeros(end - begin, np.complex64), seen + begin):
-                _record(frame)
+        for frame in radio.frames(np.zeros(N + 500, np.complex64), seen, tags, 0):
+            _record(frame)
         seen += N + 500
     stream.end()
     tally = stream.tally
