@@ -3,7 +3,7 @@
 """Lossless runs with readers of the block's messages that are slow, stand still, or have finished."""
 
 import json
-import time
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pmt
 import pytest
 from gnuradio import ata, blocks, gr, pdu
 from gnuradio.ata import message_port
+from gnuradio.ata.message_port import BoundedPort
 from stand_ins import PATIENCE, Reader, ends
 
 RATE = 2e6
@@ -61,14 +62,18 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
 
 def test_a_slow_reader_is_waited_for(run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(message_port, "STUCK_S", 10 * PATIENCE)
+    full, plain = threading.Event(), BoundedPort._wait
+
+    def wait(port: BoundedPort, *subscriber: pmt.pmt_base) -> bool:
+        full.set()
+        return plain(port, *subscriber)
+
+    monkeypatch.setattr(BoundedPort, "_wait", wait)
     slow = Reader()
     flow = run(slow)
     flow.top.start()
-    deadline = time.monotonic() + PATIENCE
-    while slow.waiting() < WAITING:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    assert not slow.records.qsize()
+    assert full.wait(PATIENCE)
+    assert slow.waiting() == WAITING and not slow.records.qsize()
     slow.go.set()
     assert ends(flow.top)
     flow.check()

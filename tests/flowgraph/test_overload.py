@@ -3,7 +3,6 @@
 """Live mode with an analysis that is too slow, or stuck: the source never waits, whole frames are left out and counted."""
 
 import json
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -75,14 +74,15 @@ def test_analysis_catches_up_after_an_overload(live: Live) -> None:
     source, reader = Stepped(), Reader()
     reader.go.set()
     top = gr.top_block()
-    top.connect(source, live.block, blocks.null_sink(gr.sizeof_gr_complex))
+    sink = Counting(11 * N)
+    top.connect(source, live.block, sink)
     top.msg_connect(live.block, "detects", reader, "in")
     top.start()
     source.send(FRAME)
     assert live.engine.begun.acquire(timeout=PATIENCE)
     source.send(np.zeros(9 * N, np.complex64))  # nine more while the first is analysed
     source.send(FRAME)  # and one that has to wait for them
-    wait_until_seen(live, 11 * N)
+    assert sink.reached.wait(PATIENCE)
     live.engine.open()
     assert [reader.records.get(timeout=PATIENCE)["frame"] for _ in range(2)] == [0, 10]
     for frame in range(11, 20):  # no overload any more
@@ -94,14 +94,6 @@ def test_analysis_catches_up_after_an_overload(live: Live) -> None:
     live.check(20 * N)
     gaps = sum(b["frame"] - a["frame"] - 1 for a, b in pairwise(live.lines))
     assert gaps == live.block.dropped_frames == 9
-
-
-def wait_until_seen(live: Live, samples: int) -> None:
-    """The samples have reached the block. It tells nobody, so this asks again and again."""
-    deadline = time.monotonic() + PATIENCE
-    while live.block.tally.seen < samples:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def test_memory_stays_flat_while_frames_are_dropped(live: Live) -> None:
@@ -155,13 +147,13 @@ def test_a_reader_that_is_stuck_gets_a_bounded_queue(live: Live, monkeypatch: py
 
 def test_retunes_and_gaps_under_overload_lose_no_count(live: Live) -> None:
     """Retunes, jumps of the clock and dropped frames at once: indices, drops and samples still add up."""
-    source, sink, rng = Stepped(), Counting(1), np.random.default_rng(7)
+    counts = np.random.default_rng(7).integers(1, 4 * N, 60).tolist()
+    source, sink = Stepped(), Counting(sum(counts))
     top = gr.top_block()
     top.connect(source, live.block, sink)
     top.start()
     sent, tuned = 0, []
-    for step in range(60):
-        count = int(rng.integers(1, 4 * N))
+    for step, count in enumerate(counts):
         tags = {}
         if step % 3 == 0:
             tags["rx_freq"] = pmt.from_double(FREQ + 1e6 * step)
@@ -173,7 +165,7 @@ def test_retunes_and_gaps_under_overload_lose_no_count(live: Live) -> None:
         if step % 2:
             live.engine.let()
     source.send(None)
-    wait_until_seen(live, sent)
+    assert sink.reached.wait(PATIENCE)
     live.engine.open()
     assert ends(top)
     tally, lines = live.block.tally, live.lines
