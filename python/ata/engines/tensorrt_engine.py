@@ -37,7 +37,7 @@ def _import() -> tuple[ModuleType, ModuleType]:
         except ImportError:
             from cuda import cudart as runtime  # cuda-python before 12.6
     except ImportError as failure:
-        raise AtaError("engine tensorrt cannot work here: pip install 'cuda-python>=11.8,<13'") from failure
+        raise AtaError("engine tensorrt cannot work here: pip install 'cuda-python>=12.6,<13'") from failure
     return tensorrt, runtime
 
 
