@@ -20,10 +20,10 @@ from training.errors import DataError
 from training.fast_mixing import Frame
 from training.fastpath import fast_power
 from training.scene_draw import draw_scene
-from training.scene_images import CLASSES, COLUMNS, ROWS, ImageSet, open_images
+from training.scene_images import CLASSES, COLUMNS, ROWS, ImageSet, open_images, read_truth
 from training.scene_iq import scene_iq
 from training.scene_model import Scene, mask_columns
-from training.spectrogram import mathworks_image, normalise, pixel_power
+from training.spectrogram import mathworks_image, normalise, pixel_power, with_legend
 
 Example = tuple[torch.Tensor, torch.Tensor]
 FRONT_ENDS = ("ata", "mathworks")
@@ -82,7 +82,7 @@ class Drawn:
         _, frame, power, columns = self._last
         if look:
             power, columns = second_look(power, columns, frame, self.first + number)
-        return normalise(power[None]), columns
+        return with_legend(normalise(power[None]), frame.count, frame.samp_rate), columns
 
     def _scene(self, number: int) -> Scene:
         return draw_scene(self.preset, self.first + number, **self.fixed)
@@ -100,6 +100,7 @@ class Stored:
         if self.last < 1:
             raise DataError(f"{folder} holds {info['done']} frames, too few to hold {held_out} out for validation")
         self.opened: ImageSet | None = None  # in the process that reads
+        self.scales = [(line["count"], line["samp_rate"]) for line in read_truth(folder)]
         self.order: tuple[int, torch.Tensor] = (-1, torch.empty(0))
 
     def __getitem__(self, index: int) -> Example:
@@ -112,7 +113,8 @@ class Stored:
         if self.opened is None:
             self.opened = open_images(self.folder)
         level = torch.from_numpy(self.opened.level[index].astype("float32"))
-        return normalise(10 ** (level / 10)[None]), torch.from_numpy(self.opened.mask[index].copy())
+        image = with_legend(normalise(10 ** (level / 10)[None]), *self.scales[index])
+        return image, torch.from_numpy(self.opened.mask[index].copy())
 
 
 class Batches(IterableDataset):

@@ -45,6 +45,7 @@ FRONT_END = {
     "window": "hann",
     "overlap": 0.5,
     "normalise": {"percentile": 10, "scale_db": 20, "clip": [-1, 3], "floor_db": -80},
+    "legend": True,
     "frame_ms": [0.5, 80],
     "default_frame_ms": 40,
     "samp_rate": [0.5e6, 245.76e6],
@@ -66,7 +67,7 @@ def export(net: nn.Module, path: Path, name: str, trained: dict, metrics: dict) 
     entry.key = "ata"
     front_end = FRONT_END
     if (style := trained.get("front_end", "ata")) != "ata":  # no runtime has it, and each refuses what it does not know
-        front_end = {**FRONT_END, "normalise": {"style": style}}
+        front_end = {**FRONT_END, "normalise": {"style": style}, "legend": False}
     entry.value = json.dumps({**front_end, "name": name, "trained": trained, "metrics": metrics})
     onnx.checker.check_model(model)
     onnx.save(model, str(path))

@@ -66,6 +66,19 @@ def open_images(folder: Path) -> ImageSet:
     return ImageSet(level, mask, info)
 
 
+def read_truth(folder: Path) -> list[dict]:
+    """The lines of truth.jsonl that belong to complete frames; DataError where they are damaged."""
+    done = open_images(folder).info["done"]
+    try:
+        with (folder / "truth.jsonl").open() as lines:
+            found = [json.loads(line) for line, _ in zip(lines, range(done), strict=False)]
+    except (OSError, ValueError):
+        found = []
+    if len(found) < done or not all({"count", "samp_rate"} <= line.keys() for line in found):
+        raise DataError(f"{folder} holds a damaged training set: its truth.jsonl is not what its set.json says")
+    return found
+
+
 def write_images(preset: str, count: int, seed: int, out: Path, iq_share: float = 0.0, workers: int = 1,
                  **fixed) -> Iterator[int]:
     """Writes a set, or goes on with one that was stopped; yields how many frames are complete.

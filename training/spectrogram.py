@@ -65,6 +65,19 @@ def normalise(
     return torch.where(largest > 0, image, 0.0)
 
 
+def with_legend(images: torch.Tensor, count: int, samp_rate: float) -> torch.Tensor:
+    """Images [..., T, F] of frames of `count` samples at `samp_rate` Hz -> copies whose column 0 tells their scale.
+
+    As on a map: log10 of a row's duration in us in the upper half of the rows, log10 of a column's width in kHz in the
+    lower. Column 0 lies on half the sample rate, where a receiver shows nothing that can be told from its mirror.
+    """
+    rows, columns = images.shape[-2:]
+    images = images.clone()
+    images[..., : rows // 2, 0] = math.log10(count / samp_rate / rows * 1e6)
+    images[..., rows // 2 :, 0] = math.log10(samp_rate / columns * 1e-3)
+    return images
+
+
 def mathworks_image(iq: torch.Tensor, size: int = 256) -> torch.Tensor:
     """complex64 [B, N] -> float32 [B, 1, size, size] in [0, 1]: the image of MathWorks' 5G/LTE sensing example.
 

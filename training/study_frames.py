@@ -22,7 +22,7 @@ from training.fastpath import fast_power
 from training.scene_draw import draw_scene
 from training.scene_iq import scene_iq
 from training.scene_model import mask_columns
-from training.spectrogram import mathworks_image, normalise, pixel_power
+from training.spectrogram import mathworks_image, normalise, pixel_power, with_legend
 
 TRAINING_SEEDS = 1 << 32
 AT_ONCE = 50  # frames between two writes: what a stop loses
@@ -68,11 +68,15 @@ class Maker:
         if self.columns % self.rows:
             raise DataError(f"{self.columns} columns are no multiple of {self.rows} rows")
         scene = draw_scene(preset, seed, **fixed)
+
+        def ours(power: torch.Tensor) -> torch.Tensor:
+            return with_legend(normalise(power), scene.count, scene.samp_rate)
+
         if self.front_end == "mathworks":
             step = self.columns // self.rows
             image = mathworks_image(scene_iq(scene)[None], self.columns)[0, :, step // 2 :: step]
         elif preset == "paper":
-            image = normalise(fast_power(scene, self.rows, self.columns)[None])
+            image = ours(fast_power(scene, self.rows, self.columns)[None])
         else:
-            image = normalise(pixel_power(scene_iq(scene)[None], self.rows, self.columns))
+            image = ours(pixel_power(scene_iq(scene)[None], self.rows, self.columns))
         return image.half(), torch.from_numpy(mask_columns(scene, self.columns, CLASSES))

@@ -12,6 +12,9 @@ REACH = 17  # pixels that a local mean takes
 ENLARGED = 4.0  # times, so that 5 dB weigh as much as 20 dB in the image itself
 
 
+LEGEND_MIDDLE = 1.5  # of both numbers of the legend, which lie between 0.2 and 3
+
+
 def conv(inputs: int, outputs: int, size: int | tuple[int, int] = 3, stride: int = 1) -> nn.Sequential:
     """Convolution, batch norm (folded away on export) and ReLU."""
     padding = size // 2 if isinstance(size, int) else tuple(s // 2 for s in size)
@@ -48,6 +51,42 @@ def contrasts(image: torch.Tensor) -> torch.Tensor:
         functional.avg_pool2d(image, (REACH, 1), 1, (REACH // 2, 0), count_include_pad=False),
     )
     return torch.cat([image, *(((image + -1 * a) * ENLARGED).clamp(-2, 2) for a in around)], 1)
+
+
+def without_legend(image: torch.Tensor) -> torch.Tensor:
+    """Image [N, 1, T, F] with column 0 at the floor."""
+    return image * image.new_tensor([0.0] + [1.0] * (int(image.shape[3]) - 1))
+
+
+class Scale(nn.Module):
+    """What the image's legend (`spectrogram.with_legend`) means to each stage: image [N, 1, T, F] -> [N, width, 1, 1].
+
+    The same picture is LTE at one scale and WiFi at another: 5 ms between synchronisation signals, 1.08 MHz of them.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.read = nn.Conv2d(1, width, (2, 1))
+        self.mix = nn.Conv2d(width, width, 1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        half, columns = int(image.shape[2]) // 2, int(image.shape[3])
+        legend = functional.avg_pool2d(image, (half, 1), (half, columns))  # two numbers: column 0's upper and lower half
+        return functional.relu(self.mix(functional.relu(self.read(legend + -LEGEND_MIDDLE))))
+
+
+class Scaled(nn.Module):
+    """Gain and offset of each channel, by what `Scale` read; at first neither."""
+
+    def __init__(self, scale: int, width: int) -> None:
+        super().__init__()
+        self.gain, self.offset = nn.Conv2d(scale, width, 1), nn.Conv2d(scale, width, 1)
+        for layer in (self.gain, self.offset):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        return x + x * self.gain(scale) + self.offset(scale)
 
 
 class AxisContext(nn.Module):
@@ -108,11 +147,16 @@ class AtaNet(nn.Module):
     def __init__(self, classes: int = 4, width: int = 16) -> None:
         super().__init__()
         w = width
+        self.scale = Scale(3 * w)
+        self.at_quarter, self.at_eighth, self.at_sixteenth, self.at_end = (
+            Scaled(3 * w, channels) for channels in (2 * w, 4 * w, 8 * w, 2 * w)
+        )
         self.stem = conv(4, w, 5, 2)
         self.quarter = nn.Sequential(conv(w, 2 * w, 3, 2), Residual(2 * w))
         self.eighth = nn.Sequential(conv(2 * w, 4 * w, 3, 2), Residual(4 * w), AxisContext(4 * w), Residual(4 * w))
+        self.down = conv(4 * w, 8 * w, 3, 2)
         self.sixteenth = nn.Sequential(
-            conv(4 * w, 8 * w, 3, 2), AxisContext(8 * w), Residual(8 * w), AxisContext(8 * w), Residual(8 * w)
+            AxisContext(8 * w), Residual(8 * w), AxisContext(8 * w), Residual(8 * w)
         )
         self.up_eighth = Up(8 * w, 4 * w)
         self.context = AxisContext(4 * w)
@@ -122,10 +166,14 @@ class AtaNet(nn.Module):
 
     def coarse(self, image: torch.Tensor) -> torch.Tensor:
         """The logits at a quarter of the rows, [N, C, T / 4, F]: what training looks at, for truth is constant in time."""
+        scale = self.scale(image)
+        image = without_legend(image)
         stem = self.stem(contrasts(image))
-        quarter = self.quarter(stem)
-        eighth = self.eighth(quarter)
-        x = self.up_quarter(self.context(self.up_eighth(self.sixteenth(eighth), eighth)), quarter)
+        quarter = self.at_quarter(self.quarter(stem), scale)
+        eighth = self.at_eighth(self.eighth(quarter), scale)
+        sixteenth = self.sixteenth(self.at_sixteenth(self.down(eighth), scale))
+        x = self.up_quarter(self.context(self.up_eighth(sixteenth, eighth)), quarter)
+        x = self.at_end(x, scale)
         wide = functional.interpolate(self.pixels(x), scale_factor=(1.0, 4.0), mode="bilinear", align_corners=False)
         return wide + self.columns(x, stem, image)
 
