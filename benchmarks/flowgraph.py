@@ -100,7 +100,7 @@ def _thread_time(names: list[str]) -> float:
 def _parts() -> dict[str, float]:
     """A core's milliseconds for each part of the work on a frame of noise."""
     from gnuradio.ata.bands import extract_bands
-    from gnuradio.ata.frontend import normalise
+    from gnuradio.ata.frontend import network_image
     from gnuradio.ata.sensor import Sensor
 
     sensor = Sensor(RATE, engine="onnxruntime-cpu", frame_ms=FRAME_MS)
@@ -117,12 +117,13 @@ def _parts() -> dict[str, float]:
             copy[:] = chunk
 
     power = kernel()[0].power
-    image = normalise(power, model.normalise)[None, None]
+    row, column = FRAME_MS * 1e-3 / model.rows, RATE / model.columns
+    image = network_image(power, model, row, column)
     logits = sensor.engine.run(image)[0]
     return {
         "frame_copy_ms": _fastest(passing_on),
         "frame_kernel_ms": _fastest(kernel),
-        "frame_image_ms": _fastest(lambda: normalise(power, model.normalise)),
+        "frame_image_ms": _fastest(lambda: network_image(power, model, row, column)),
         "frame_engine_ms": _fastest(lambda: sensor.engine.run(image)),
         "frame_bands_ms": _fastest(lambda: extract_bands(logits, power, model.classes, 0.0, RATE)),
     }

@@ -22,6 +22,7 @@ METADATA = {
     "window": "hann",
     "overlap": 0.5,
     "normalise": {"percentile": 10, "scale_db": 20, "clip": [-1, 3], "floor_db": -80},
+    "legend": False,
     "frame_ms": [0.5, 80],
     "default_frame_ms": 40,
     "samp_rate": [0.5e6, 245.76e6],

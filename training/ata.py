@@ -36,9 +36,12 @@ def share_gradients(net: nn.Module) -> None:
     """Averages the gradients over the processes that train together, where there are several."""
     if not distributed.is_initialized():
         return
-    for parameter in net.parameters():
-        distributed.all_reduce(parameter.grad)
-        parameter.grad /= distributed.get_world_size()
+    gradients = [parameter.grad for parameter in net.parameters()]
+    together = torch.cat([g.flatten() for g in gradients])  # one message: over loopback, a hundred cost as much as a step
+    distributed.all_reduce(together)
+    together /= distributed.get_world_size()
+    for gradient, part in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
 
 
 class Adversary:

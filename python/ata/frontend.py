@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from . import _kernel
 from .errors import AtaError
 
 if TYPE_CHECKING:
-    from .model import Normalise
+    from .model import ModelFile, Normalise
 
 SAMP_RATES = (0.5e6, 245.76e6)  # Hz, accepted
 FRAME_MS = (0.5, 100.0)  # ms, accepted
@@ -81,6 +82,27 @@ class FrontEnd:
     def discard(self) -> int:
         """Drops the frame in hand -> the samples that it held."""
         return self._kernel.discard()
+
+
+def network_image(power: np.ndarray, model: ModelFile, row: float, column: float) -> np.ndarray:
+    """float32 [T, F] mean powers -> float32 [1, 1, T, F], what the model's network takes.
+
+    row: s, a row's share of the frame. column: Hz, a column's width.
+    """
+    image = normalise(power, model.normalise)
+    if model.legend:
+        write_legend(image, row, column)
+    return image[None, None]
+
+
+def write_legend(image: np.ndarray, row: float, column: float) -> None:
+    """Writes the scale of an image [T, F] into its column 0, which lies on half the sample rate.
+
+    log10 of a row's duration in us into the upper half of the rows, log10 of a column's width in kHz into the lower.
+    """
+    half = len(image) // 2
+    image[:half, 0] = math.log10(row * 1e6)
+    image[half:, 0] = math.log10(column * 1e-3)
 
 
 def normalise(power: np.ndarray, n: Normalise) -> np.ndarray:

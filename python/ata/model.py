@@ -48,7 +48,10 @@ class Normalise:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """What the runtime knows of a network. rows and columns are T and F; frame_ms and samp_rate the trained ranges."""
+    """What the runtime knows of a network. rows and columns are T and F; frame_ms and samp_rate the trained ranges.
+
+    legend: whether column 0 of the image tells the network its scale (`frontend.write_legend`).
+    """
 
     path: Path
     sha256: str
@@ -59,6 +62,7 @@ class ModelFile:
     overlap: float
     window: str
     normalise: Normalise
+    legend: bool
     frame_ms: tuple[float, float]
     default_frame_ms: float
     samp_rate: tuple[float, float]
@@ -178,6 +182,9 @@ def _front_end(path: Path, content: bytes, m: dict) -> ModelFile:
     n = m["normalise"]
     clip = (_number(n["clip"][0]), _number(n["clip"][1]))
     normalise = Normalise(_number(n["percentile"]), _number(n["scale_db"]), clip, _number(n["floor_db"]))
+    legend = m.get("legend", False)
+    if not isinstance(legend, bool):
+        raise TypeError("legend is neither true nor false")
     frame_ms = (_number(m["frame_ms"][0]), _number(m["frame_ms"][1]))
     rates = (_number(m["samp_rate"][0]), _number(m["samp_rate"][1]))
     default = _number(m["default_frame_ms"])
@@ -194,7 +201,7 @@ def _front_end(path: Path, content: bytes, m: dict) -> ModelFile:
         raise refuse("has an overlap, normalise, frame_ms or samp_rate that makes no sense")
     return ModelFile(
         path, hashlib.sha256(content).hexdigest(), _name(m["name"]), classes, rows, columns, overlap, "hann", normalise,
-        frame_ms, default, rates, m,
+        legend, frame_ms, default, rates, m,
     )  # fmt: skip
 
 

@@ -168,7 +168,8 @@ class Scanner:
         What was taken until then is analysed in either case -> None where it is not even as wide as the radio's band.
         """
         plan = self._plan
-        stitcher = Stitcher(plan.first, plan.columns, self._model.rows, plan.column, plan.usable)
+        rows = self._model.rows
+        stitcher = Stitcher(plan.first, plan.columns, rows, plan.column, plan.frame_ms * 1e-3 / rows, plan.usable)
         begun = time.time()
         steps = 0
         while steps < len(plan.centers) and goes_on(steps):

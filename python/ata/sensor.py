@@ -15,7 +15,7 @@ import numpy as np
 from .bands import extract_bands
 from .engines.choose import open_engine
 from .errors import AtaError
-from .frontend import SHORTEST_FRAME, FrontEnd, frame_samples, normalise
+from .frontend import SHORTEST_FRAME, FrontEnd, frame_samples, network_image
 from .model import read_model
 from .recordings import Capture, Recording
 from .records import Record, utc
@@ -82,8 +82,9 @@ class Sensor:
         self, frame: Frame, tail: bool = False, dropped_frames: int = 0, arrived: float | None = None
     ) -> Analysis:
         """A frame -> what it holds. arrived: `time.monotonic()` at its last sample, where somebody waits."""
-        image = normalise(frame.power, self.model.normalise)
-        logits = self.engine.run(image[None, None])[0]
+        row = frame.sample_count / frame.samp_rate / self.model.rows
+        image = network_image(frame.power, self.model, row, frame.samp_rate / self.model.columns)
+        logits = self.engine.run(image)[0]
         bands, labels = extract_bands(logits, frame.power, self.model.classes, frame.center_freq, frame.samp_rate)
         record = Record(
             frame=frame.index,

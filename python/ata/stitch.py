@@ -24,11 +24,12 @@ TINY = 1e-30
 
 @dataclass(frozen=True)
 class Wide:
-    """A stitched spectrogram: power float32 [T, F], its lower edge and the width of a column in Hz."""
+    """A stitched spectrogram: power float32 [T, F], its lower edge and the width of a column in Hz, the duration of a row in s."""
 
     power: np.ndarray
     low: float
     column: float
+    row: float
 
     @property
     def high(self) -> float:
@@ -43,11 +44,12 @@ class Stitcher:
         low: Hz, centre of the wide image's first column.
         columns, rows: F and T of the wide image.
         column: Hz, width of a column in the steps and in the wide image.
+        row: s, duration of a row.
         usable: columns of a step that its filter leaves whole, around its DC.
     """
 
-    def __init__(self, low: float, columns: int, rows: int, column: float, usable: int) -> None:
-        self._low, self._column, self._half = low, column, usable // 2
+    def __init__(self, low: float, columns: int, rows: int, column: float, row: float, usable: int) -> None:
+        self._low, self._column, self._row, self._half = low, column, row, usable // 2
         self._sum = np.zeros((rows, columns), np.float32)
         self._weight = np.zeros(columns, np.float32)
         self._level_db = 0.0
@@ -88,7 +90,7 @@ class Stitcher:
         weight = self._weight[first:last]
         power = self._sum[:, first:last] / np.maximum(weight, np.float32(TINY))
         _bridge(power, weight == 0)
-        return Wide(power, self._low + (first - 0.5) * self._column, self._column)
+        return Wide(power, self._low + (first - 0.5) * self._column, self._column, self._row)
 
 
 def _bridge(power: np.ndarray, holes: np.ndarray) -> None:

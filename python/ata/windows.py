@@ -10,7 +10,7 @@ import numpy as np
 
 from .bands import extract_bands
 from .engines import Engine
-from .frontend import normalise
+from .frontend import network_image
 from .model import ModelFile
 from .records import Band
 from .stitch import Wide
@@ -109,7 +109,7 @@ def window_power(power: np.ndarray, first: int, scale: int, image: int) -> np.nd
 def _look(wide: Wide, window: Window, model: ModelFile, engine: Engine) -> Look:
     image = model.columns
     power = window_power(wide.power, window.first, window.scale, image)
-    logits = engine.run(normalise(power, model.normalise)[None, None])[0]
+    logits = engine.run(network_image(power, model, wide.row, window.column))[0]
     dc = window.low + (window.scale * (image // 2) + window.scale // 2 + 0.5) * wide.column  # middle of column F / 2
     bands, _ = extract_bands(logits, power, model.classes, dc, window.column * image)
     findings = []

@@ -299,7 +299,7 @@ def _occupancy() -> bytes:
 
 def _sweep(number: int) -> Sweep:
     plan = Plan(700e6, 900e6, 2.4e6, 40.0, 9375.0, 4, 192, (800e6,))
-    wide = Wide(np.ones((1, 4), np.float32), 700e6, 200e6 / 4)
+    wide = Wide(np.ones((1, 4), np.float32), 700e6, 200e6 / 4, 40e-3)
     bands = (Band("LTE", 791e6, 801e6, 0.9, 20.0, 1.0), Band("NR", 810e6, 820e6, 0.8, None, 0.5))
     return Sweep(number, 1.79e9 + 60 * number, 1.79e9 + 60 * number + 20, plan, 1, "tiny-1", "none", wide, bands)
 

@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The runtime's front end: accepted ranges and normalisation."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from gnuradio.ata.errors import AtaError
-from gnuradio.ata.frontend import FrontEnd, frame_samples, normalise
-from gnuradio.ata.model import Normalise
+from gnuradio.ata.frontend import FrontEnd, frame_samples, network_image, normalise
+from gnuradio.ata.model import Normalise, read_model
+from tiny_model import write_tiny_model
 
 DEFAULTS = Normalise(percentile=10, scale_db=20, clip=(-1, 3), floor_db=-80)
 
@@ -43,6 +46,18 @@ def test_clipping_and_floor_come_from_the_model() -> None:
 
 def test_nothing_received_is_a_zero_image() -> None:
     assert not normalise(np.zeros((4, 4), np.float32), DEFAULTS).any()
+
+
+def test_the_scale_is_told_to_the_models_that_read_it(tmp_path: Path) -> None:
+    power = powers()
+    told, plain = (
+        network_image(power, read_model(write_tiny_model(tmp_path / "m.onnx", legend=legend)), 100e-6, 240e3)[0, 0]
+        for legend in (True, False)
+    )
+    np.testing.assert_array_equal(plain, normalise(power, DEFAULTS))
+    np.testing.assert_array_equal(told[:, 1:], plain[:, 1:])
+    assert (told[:32, 0] == 2).all()  # 100 us
+    np.testing.assert_allclose(told[32:, 0], np.log10(240), rtol=1e-6)
 
 
 @pytest.mark.parametrize("bad", [0, np.nan, np.inf])

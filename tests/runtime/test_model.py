@@ -48,6 +48,7 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     assert (model.rows, model.columns, model.overlap, model.window) == (ROWS, COLUMNS, 0.5, "hann")
     assert (model.normalise.percentile, model.normalise.scale_db) == (10, 20)
     assert (model.normalise.clip, model.normalise.floor_db) == ((-1, 3), -80)
+    assert model.legend is False
     assert (model.frame_ms, model.default_frame_ms, model.samp_rate) == ((0.5, 80), 40, (0.5e6, 245.76e6))
     assert (model.name, model.classes) == ("tiny-1", ("noise", "LTE", "NR", "other"))
 
@@ -70,6 +71,7 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
         ("normalise", {"percentile": 10, "scale_db": 0, "clip": [-1, 3], "floor_db": -80}, "no sense"),
         ("normalise", {"percentile": 10, "scale_db": float("inf"), "clip": [-1, 3], "floor_db": -80}, "no JSON"),
         ("normalise", {"percentile": 10, "scale_db": 20, "clip": [-1], "floor_db": -80}, "does not fit"),
+        ("legend", 1, "neither true nor false"),
         ("frame_ms", [40, 10], "no sense"),
         ("samp_rate", "fast", "does not fit"),
         ("samp_rate", ["1e6", "inf"], "'1e6' is no number"),

@@ -28,7 +28,7 @@ def band(label: str, low: float, high: float, confidence: float = 0.9, snr: floa
 def sweep(number: int, *bands: Band, low: float = 700, high: float = 960) -> Sweep:
     """The sweep of minute `number`; edges in MHz."""
     plan = Plan(low * MHZ, high * MHZ, 2.4e6, 40.0, 9375.0, 4, 192, (800 * MHZ,))
-    wide = Wide(np.ones((1, 4), np.float32), low * MHZ, (high - low) * MHZ / 4)
+    wide = Wide(np.ones((1, 4), np.float32), low * MHZ, (high - low) * MHZ / 4, 40e-3)
     begun = START + 60 * number
     return Sweep(number, begun, begun + 20, plan, 1, "tiny-1", "none", wide, bands)
 

@@ -29,7 +29,7 @@ def cut(band: np.ndarray, middle: int) -> np.ndarray:
 
 
 def stitch(band: np.ndarray, stride: int, gains_db: dict[int, float] | None = None) -> Wide:
-    stitcher = Stitcher(LOW + COLUMN / 2, COLUMNS, ROWS, COLUMN, USABLE)
+    stitcher = Stitcher(LOW + COLUMN / 2, COLUMNS, ROWS, COLUMN, ROW, USABLE)
     for index, middle in enumerate(range(USABLE // 2, COLUMNS + USABLE // 2, stride)):
         gain = np.float32(10 ** ((gains_db or {}).get(index, 0.0) / 10))
         stitcher.add(gain * cut(band, middle), LOW + (middle + 0.5) * COLUMN)
@@ -71,7 +71,7 @@ def test_other_gains_meet_at_the_noise(band: np.ndarray) -> None:
 def test_a_carrier_that_fades_between_two_looks_moves_no_noise(band: np.ndarray) -> None:
     faded = band.copy()
     faded[:, IMAGE + CARRIER.start : IMAGE + CARRIER.stop] /= 8
-    stitcher = Stitcher(LOW + COLUMN / 2, COLUMNS, ROWS, COLUMN, USABLE)
+    stitcher = Stitcher(LOW + COLUMN / 2, COLUMNS, ROWS, COLUMN, ROW, USABLE)
     for index, middle in enumerate(range(USABLE // 2, COLUMNS + USABLE // 2, USABLE // 2)):
         stitcher.add(cut(faded if index % 2 else band, middle), LOW + (middle + 0.5) * COLUMN)
     level = in_db(np.median(stitcher.wide().power / band[:, IMAGE : IMAGE + COLUMNS], axis=0))
@@ -86,7 +86,7 @@ def test_a_band_is_where_the_radio_was_tuned(band: np.ndarray) -> None:
 
 
 def test_a_sweep_that_was_stopped_ends_where_the_radio_had_been(band: np.ndarray) -> None:
-    stitcher = Stitcher(LOW + COLUMN / 2, COLUMNS, ROWS, COLUMN, USABLE)
+    stitcher = Stitcher(LOW + COLUMN / 2, COLUMNS, ROWS, COLUMN, ROW, USABLE)
     assert stitcher.wide() is None
     for middle in (96, 192, 288):
         stitcher.add(cut(band, middle), LOW + (middle + 0.5) * COLUMN)

@@ -50,7 +50,7 @@ def wide_of(carriers: list[tuple[float, float]], high: float, decibels: float = 
     power = np.random.default_rng(7).gamma(20, 1 / 20, (ROWS, columns)).astype(np.float32)
     for low, end in carriers:
         power[:, round(low * 1e6 / COLUMN) : round(end * 1e6 / COLUMN)] *= np.float32(10 ** (decibels / 10))
-    return Wide(power, LOW, COLUMN)
+    return Wide(power, LOW, COLUMN, 40e-3 / ROWS)
 
 
 def edges(bands: list[Band]) -> list[tuple[float, float]]:

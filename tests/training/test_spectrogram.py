@@ -45,6 +45,17 @@ def test_same_image_as_in_the_runtime(count: int) -> None:
     assert (front.geometry.hop, front.geometry.segments) == spectrogram.frame_geometry(count, 256, 256)
 
 
+@pytest.mark.parametrize(("count", "samp_rate"), [(19_200, 19.2e6), (2_457_600, 61.44e6), (1024, 1.024e6)])
+def test_same_legend_as_in_the_runtime(count: int, samp_rate: float) -> None:
+    plain = torch.zeros(1, 256, 256)
+    trained = spectrogram.with_legend(plain, count, samp_rate)[0].numpy()
+    runtime = np.zeros((256, 256), np.float32)
+    frontend.write_legend(runtime, count / samp_rate / 256, samp_rate / 256)
+    np.testing.assert_allclose(trained, runtime, rtol=1e-6)
+    assert not plain.any() and not trained[:, 1:].any()
+    assert 0 < trained[:, 0].min() and trained[:, 0].max() < 3
+
+
 def test_batches_and_their_parts_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     iq = torch.from_numpy(np.stack([signal(20_000, seed) for seed in range(3)]))
     together = spectrogram.pixel_power(iq, 64, 64)

@@ -76,13 +76,13 @@ class Scale(nn.Module):
 
 
 class Scaled(nn.Module):
-    """Gain and offset of each channel, by what `Scale` read; at first neither."""
+    """Gain and offset of each channel, by what `Scale` read; at first hardly any."""
 
     def __init__(self, scale: int, width: int) -> None:
         super().__init__()
         self.gain, self.offset = nn.Conv2d(scale, width, 1), nn.Conv2d(scale, width, 1)
         for layer in (self.gain, self.offset):
-            nn.init.zeros_(layer.weight)
+            nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
