@@ -24,7 +24,7 @@ TINY = 1e-30
 
 @dataclass(frozen=True)
 class Wide:
-    """A stitched spectrogram: power float32 [T, F], its lower edge and the width of a column in Hz, the duration of a row in s."""
+    """A stitched spectrogram: power float32 [T, F], its lower edge and a column's width in Hz, a row's duration in s."""
 
     power: np.ndarray
     low: float

@@ -7,6 +7,7 @@ import pytest
 from gnuradio.ata.stitch import DC_REACH, Stitcher, Wide
 
 ROWS, IMAGE, USABLE, COLUMN, LOW = 64, 256, 192, 10e3, 700e6  # LOW: Hz, lower edge of the band
+ROW = 40e-3 / ROWS  # s
 COLUMNS = 1500
 CARRIER = slice(400, 900)  # columns
 
