@@ -83,7 +83,7 @@ class Scaled(nn.Module):
         self.gain, self.offset = nn.Conv2d(scale, width, 1), nn.Conv2d(scale, width, 1)
         for layer in (self.gain, self.offset):
             nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)
+            nn.init.normal_(layer.bias, std=0.01)
 
     def forward(self, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
         return x + x * self.gain(scale) + self.offset(scale)
