@@ -36,6 +36,7 @@ CHANNEL_MHZ = {1.4: 1, 3: 1, 5: 3, 10: 5, 15: 3, 20: 6, 25: 1, 30: 1.5, 40: 2, 5
 TDD_SHARE = 0.4
 SEVERAL_CELLS = 0.3  # of the carriers that fade: more base stations on the frequency
 UPLINK_SHARE = 0.12  # of neighbours: terminals of a carrier whose downlink is elsewhere
+FULL_OF_OTHERS = 0.35  # of the bands that one emitter fills: neither LTE nor NR
 SHARED_SPECTRUM = 0.08  # of the NR carriers that LTE may share
 GOOD_FILTER = 0.75  # share of receivers that let nothing fold in: what folds has no truth, and often no telling mark
 LOADS = {"idle": 12, "light": 22, "bursty": 24, "partial": 16, "full": 26}
@@ -93,9 +94,15 @@ def _neighbours(dice: Dice, plan: Plan) -> list[Emitter]:
 
 
 def _whole_band(dice: Dice, plan: Plan) -> list[Emitter]:
-    """A carrier that nearly fills the band, or is cut by both its edges."""
+    """A carrier or a neighbour that nearly fills the band, or is cut by both its edges."""
     width = plan.samp_rate * dice.pick({1.0: 3, dice.uniform(0.72, 1.12): 5, dice.uniform(1.1, 3): 1})
-    found = _carrier(dice, plan, near=width, center=dice.uniform(-0.06, 0.06) * plan.samp_rate)
+    center = dice.uniform(-0.06, 0.06) * plan.samp_rate
+    if width > 4e6 and dice.chance(FULL_OF_OTHERS):
+        kind = "wcdma" if width < 6.5e6 else "dvb-t" if width < 12e6 else "wifi"
+        waveform = random_other(dice.torch, plan.duration + 2 * LEAD, width, kind)
+        if waveform.active is not None:
+            return [Emitter(waveform, center, dice.uniform(*SNR_DB), _channel(dice, 0.6))]
+    found = _carrier(dice, plan, near=width, center=center)
     if dice.chance(0.2):
         found += _other(dice, plan)
     return found

@@ -112,12 +112,14 @@ class Chirps:
         return (spent * (self.width / column_hz)).float()
 
 
-def random_other(rng: torch.Generator, duration: float, max_bandwidth: float) -> OfdmWaveform | Gsm | Shaped | Chirps:
-    """Any neighbour that is not much wider than `max_bandwidth` Hz."""
+def random_other(
+    rng: torch.Generator, duration: float, max_bandwidth: float, kind: str | None = None
+) -> OfdmWaveform | Gsm | Shaped | Chirps:
+    """Any neighbour that is not much wider than `max_bandwidth` Hz, or one of a `kind` of KINDS."""
     draw = torch.rand(8, generator=rng, dtype=torch.float64).tolist()
     least = {"wifi": 8e6, "dvb-t": 5e6, "wcdma": 3e6}  # Hz; narrower bands would show a part of it at best
     kinds = [kind for kind, weight in KINDS.items() for _ in range(weight) if max_bandwidth > least.get(kind, 0)]
-    kind = kinds[int(draw[0] * len(kinds))]
+    kind = kind or kinds[int(draw[0] * len(kinds))]
     seed = int(draw[1] * 2**31)
     if kind == "wifi":
         return wifi(random_wifi(rng, max_bandwidth), duration, rng)
