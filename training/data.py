@@ -166,12 +166,12 @@ def fixed_set(
     else:
         loader = Batches(Drawn(preset, first_seed, 1.0, front_end, fixed), 1).loader(workers)
         parts = [next(loader) for _ in range(count)]
-        kept = {"images": torch.cat([p[0] for p in parts]).half(), "columns": torch.cat([p[1] for p in parts])}
+        kept = {"images": torch.cat([p[0] for p in parts]), "columns": torch.cat([p[1] for p in parts])}
         path.parent.mkdir(exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
         torch.save(kept, part)
         part.replace(path)
-    return list(zip(kept["images"].float().split(batch), kept["columns"].split(batch), strict=True))
+    return list(zip(kept["images"].split(batch), kept["columns"].split(batch), strict=True))
 
 
 def held_out(stored: Stored, count: int, batch: int = 16) -> list[Example]:

@@ -1,12 +1,15 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shipped network: a small encoder-decoder whose bottom sees whole rows and whole columns of the image."""
+"""The shipped network: a small encoder-decoder whose bottom sees whole rows and whole columns of the image, and which
+hears at what rate each of them repeats itself."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 from torch.nn import functional
+
+from training.models.rhythm import FREQS, Rhythm
 
 REACH = 17  # pixels that a local mean takes
 ENLARGED = 4.0  # times, so that 5 dB weigh as much as 20 dB in the image itself
@@ -89,6 +92,20 @@ class Scaled(nn.Module):
         return x + x * self.gain(scale) + self.offset(scale)
 
 
+class Beat(nn.Module):
+    """What `Rhythm` hears, as features of each group of eight columns: [N, width, 1, F / 8]."""
+
+    def __init__(self, scale: int, width: int) -> None:
+        super().__init__()
+        self.rhythm = Rhythm()
+        self.hear = conv(len(FREQS), 2 * width, 1)
+        self.scaled = Scaled(scale, 2 * width)
+        self.mix = nn.Sequential(conv(2 * width, width, (1, 3)), conv(width, width, (1, 3)))
+
+    def forward(self, image: torch.Tensor, picture: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        return self.mix(self.scaled(self.hear(self.rhythm(image, picture)), scale))
+
+
 class AxisContext(nn.Module):
     """Adds to every pixel what its whole column (all of time) and its whole row (all of frequency) hold.
 
@@ -119,19 +136,22 @@ class Up(nn.Module):
 class Columns(nn.Module):
     """What each column is, at the image's own resolution in frequency: where a band's edges come from.
 
-    Features [N, width, T / 4, F / 4], stem [N, beside, T / 2, F / 2] and image [N, 1, T, F] -> [N, classes, 1, F].
+    Features [N, width, T / 4, F / 4], stem [N, beside, T / 2, F / 2], image [N, 1, T, F] and beat
+    [N, beats, 1, F / 8] -> [N, classes, 1, F].
     """
 
-    def __init__(self, width: int, beside: int, classes: int) -> None:
+    def __init__(self, width: int, beside: int, beats: int, classes: int) -> None:
         super().__init__()
+        self.beat = nn.Conv2d(beats, width, 1)
         self.features = nn.Conv2d(2 * width, width, 1)
         self.stem = nn.Conv2d(2 * beside, width, 1)
         self.image = nn.Conv2d(2, width, (1, 5), padding=(0, 2))
         self.mix = nn.Sequential(*(conv(width, width, (1, 5)) for _ in range(3)))
         self.head = nn.Conv2d(width, classes, 1)
 
-    def forward(self, features: torch.Tensor, stem: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-        x = functional.interpolate(self.features(over_time(features)), scale_factor=(1.0, 2.0), mode="nearest")
+    def forward(self, features: torch.Tensor, stem: torch.Tensor, image: torch.Tensor, beat: torch.Tensor) -> torch.Tensor:
+        x = functional.interpolate(self.beat(beat), scale_factor=(1.0, 2.0), mode="nearest")
+        x = functional.interpolate(x + self.features(over_time(features)), scale_factor=(1.0, 2.0), mode="nearest")
         x = functional.interpolate(x + self.stem(over_time(stem)), scale_factor=(1.0, 2.0), mode="nearest")
         return self.head(self.mix(functional.relu(x + self.image(over_time(image)))))
 
@@ -151,9 +171,11 @@ class AtaNet(nn.Module):
         self.at_quarter, self.at_eighth, self.at_sixteenth, self.at_end = (
             Scaled(3 * w, channels) for channels in (2 * w, 4 * w, 8 * w, 2 * w)
         )
+        self.beat = Beat(3 * w, 4 * w)
         self.stem = conv(4, w, 5, 2)
         self.quarter = nn.Sequential(conv(w, 2 * w, 3, 2), Residual(2 * w))
         self.eighth = nn.Sequential(conv(2 * w, 4 * w, 3, 2), Residual(4 * w), AxisContext(4 * w), Residual(4 * w))
+        self.heard = nn.Conv2d(4 * w, 4 * w, 1)
         self.down = conv(4 * w, 8 * w, 3, 2)
         self.sixteenth = nn.Sequential(
             AxisContext(8 * w), Residual(8 * w), AxisContext(8 * w), Residual(8 * w)
@@ -162,20 +184,21 @@ class AtaNet(nn.Module):
         self.context = AxisContext(4 * w)
         self.up_quarter = Up(4 * w, 2 * w)
         self.pixels = nn.Conv2d(2 * w, classes, 1)
-        self.columns = Columns(2 * w, w, classes)
+        self.columns = Columns(2 * w, w, 4 * w, classes)
 
     def coarse(self, image: torch.Tensor) -> torch.Tensor:
         """The logits at a quarter of the rows, [N, C, T / 4, F]: what training looks at, for truth is constant in time."""
         scale = self.scale(image)
-        image = without_legend(image)
-        stem = self.stem(contrasts(image))
+        picture = without_legend(image)
+        beat = self.beat(image, picture, scale)
+        stem = self.stem(contrasts(picture))
         quarter = self.at_quarter(self.quarter(stem), scale)
-        eighth = self.at_eighth(self.eighth(quarter), scale)
+        eighth = self.at_eighth(self.eighth[2:](self.eighth[:2](quarter) + self.heard(beat)), scale)
         sixteenth = self.sixteenth(self.at_sixteenth(self.down(eighth), scale))
         x = self.up_quarter(self.context(self.up_eighth(sixteenth, eighth)), quarter)
         x = self.at_end(x, scale)
         wide = functional.interpolate(self.pixels(x), scale_factor=(1.0, 4.0), mode="bilinear", align_corners=False)
-        return wide + self.columns(x, stem, image)
+        return wide + self.columns(x, stem, picture, beat)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return functional.interpolate(self.coarse(image), scale_factor=(4.0, 1.0), mode="bilinear", align_corners=False)
