@@ -75,7 +75,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--name", default="ata-1", help="name of the model, written into the file")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--start", type=Path, help="checkpoint whose weights to begin with, those that fit")
+    parser.add_argument("--initial", type=Path, help="checkpoint whose weights to begin with, those that fit")
     parser.add_argument("--engine", action="store_true", help="end with a TensorRT engine too (needs a GPU)")
     args = parser.parse_args(argv)
     for name in ("minutes", "steps", "batch", "rate", "validation", "threads", "width"):
@@ -95,7 +95,7 @@ class Trainer:
         self.options = {"width": args.width} if args.width else {}
         net = build(args.segmenter, len(CLASSES), **self.options)
         self.net = net.to(args.device, memory_format=torch.channels_last)
-        self.start = self._begin_with(args.start) if args.start and not args.resume else None
+        self.initial = self._begin_with(args.initial) if args.initial and not args.resume else None
         self.average = torch.optim.swa_utils.AveragedModel(self.net, multi_avg_fn=torch.no_grad()(follow), use_buffers=True)
         self.adversary = Adversary(args.variant, len(CLASSES), seed=args.seed)
         if self.adversary.net is not None:
@@ -159,7 +159,7 @@ class Trainer:
         average = {k: v.cpu() for k, v in self.average.module.state_dict().items()}
         trained = {"data": str(args.data or args.preset), "front_end": args.front_end, "seed": args.seed,
                    "variant": args.variant, "weight": args.weight, "steps": self.step, "batch": args.batch,
-                   "commit": commit()} | ({"start": self.start} if self.start else {})  # fmt: skip
+                   "commit": commit()} | ({"initial": self.initial} if self.initial else {})  # fmt: skip
         state = {
             "segmenter": args.segmenter, "options": self.options, "name": args.name, "trained": trained,
             "metrics": self.metrics, "net": self.net.state_dict(), "average": average,
@@ -191,7 +191,7 @@ class Trainer:
         self.average.n_averaged.fill_(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.adversary.load_state_dict(state["adversary"])
-        self.start = state["trained"].get("start")
+        self.initial = state["trained"].get("initial")
         self.step, self.seconds, self.metrics = state["step"], state["seconds"], state["metrics"]
 
 
