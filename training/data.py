@@ -159,7 +159,7 @@ def fixed_set(
     finds what this one made.
     """
     text = b"".join(p.read_bytes() for p in sorted(Path(__file__).parent.rglob("*.py")) if _generates(p))
-    asked = f"{preset} {count} {first_seed} {front_end} {sorted(fixed.items())}".encode()
+    asked = f"float32 {preset} {count} {first_seed} {front_end} {sorted(fixed.items())}".encode()
     path = CACHE / f"{preset}-{count}-{hashlib.sha256(text + asked).hexdigest()[:16]}.pt"
     if path.exists():
         kept = torch.load(path, weights_only=True)

@@ -13,8 +13,7 @@ from training.models.rhythm import FREQS, Rhythm
 
 REACH = 17  # pixels that a local mean takes
 ENLARGED = 4.0  # times, so that 5 dB weigh as much as 20 dB in the image itself
-
-
+RHYTHM_MIDDLE = 1.5  # what `Rhythm` says lies between -3 and 0
 LEGEND_MIDDLE = 1.5  # of both numbers of the legend, which lie between 0.2 and 3
 
 
@@ -61,6 +60,12 @@ def without_legend(image: torch.Tensor) -> torch.Tensor:
     return image * image.new_tensor([0.0] + [1.0] * (int(image.shape[3]) - 1))
 
 
+def legend(image: torch.Tensor) -> torch.Tensor:
+    """The two numbers of an image's legend, [N, 1, T, F] -> [N, 1, 2, 1]: column 0's upper and lower half."""
+    half, columns = int(image.shape[2]) // 2, int(image.shape[3])
+    return functional.avg_pool2d(image, (half, 1), (half, columns))
+
+
 class Scale(nn.Module):
     """What the image's legend (`spectrogram.with_legend`) means to each stage: image [N, 1, T, F] -> [N, width, 1, 1].
 
@@ -73,9 +78,7 @@ class Scale(nn.Module):
         self.mix = nn.Conv2d(width, width, 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        half, columns = int(image.shape[2]) // 2, int(image.shape[3])
-        legend = functional.avg_pool2d(image, (half, 1), (half, columns))  # two numbers: column 0's upper and lower half
-        return functional.relu(self.mix(functional.relu(self.read(legend + -LEGEND_MIDDLE))))
+        return functional.relu(self.mix(functional.relu(self.read(legend(image) + -LEGEND_MIDDLE))))
 
 
 class Scaled(nn.Module):
@@ -98,12 +101,15 @@ class Beat(nn.Module):
     def __init__(self, scale: int, width: int) -> None:
         super().__init__()
         self.rhythm = Rhythm()
-        self.hear = conv(len(FREQS), 2 * width, 1)
+        self.hear = nn.Sequential(
+            nn.Conv2d(2, 2 * width, (len(FREQS), 1), bias=False), nn.BatchNorm2d(2 * width), nn.ReLU(inplace=True)
+        )
         self.scaled = Scaled(scale, 2 * width)
         self.mix = nn.Sequential(conv(2 * width, width, (1, 3)), conv(width, width, (1, 3)))
 
     def forward(self, image: torch.Tensor, picture: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-        return self.mix(self.scaled(self.hear(self.rhythm(image, picture)), scale))
+        heard = self.rhythm(legend(image), picture) + RHYTHM_MIDDLE
+        return self.mix(self.scaled(self.hear(heard), scale))
 
 
 class AxisContext(nn.Module):
