@@ -75,15 +75,35 @@ def export(net: nn.Module, path: Path, name: str, trained: dict, metrics: dict) 
 
 
 def export_half(path: Path, out: Path) -> None:
-    """A copy of a model file with weights and arithmetic in float16; means over whole rows and columns stay float32."""
+    """A copy of a model file with weights and arithmetic in float16; means over whole rows and columns, and what
+    `Rhythm` does, stay float32."""
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
     kept = [*DEFAULT_OP_BLOCK_LIST, "ReduceMean", "GlobalAveragePool"]  # sums of 65536 overflow
-    half = convert_float_to_float16(onnx.load(str(path)), keep_io_types=True, op_block_list=kept)
+    model = onnx.load(str(path))
+    rhythm = [n.name for n in model.graph.node if "/rhythm/" in n.name]  # angles of thousands of rad
+    half = convert_float_to_float16(model, keep_io_types=True, op_block_list=kept, node_block_list=rhythm)
+    _join(half.graph)
     OnnxModel.graph_topological_sort(half.graph)  # the conversion appends its casts at the end
     onnx.checker.check_model(half)
     onnx.save(half, str(out))
+
+
+def _join(graph: onnx.GraphProto) -> None:
+    """Lets what stays float32 follow float32 directly: the conversion goes through float16 between any two nodes."""
+    narrowed, widened = ({n.output[0]: n.input[0] for n in graph.node if n.op_type == "Cast" and n.attribute[0].i == kind}
+                         for kind in (onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT))  # fmt: skip
+    wide = {given: narrowed[half] for given, half in widened.items() if half in narrowed}
+    for node in graph.node:
+        node.input[:] = [wide.get(name, name) for name in node.input]
+    while True:
+        used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
+        idle = [n for n in graph.node if n.op_type == "Cast" and n.output[0] not in used]
+        if not idle:
+            return
+        for node in idle:
+            graph.node.remove(node)
 
 
 def with_engine(path: Path) -> None:

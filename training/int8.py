@@ -50,7 +50,9 @@ def export_int8(path: Path, out: Path, images: list[np.ndarray]) -> float:
         logging.disable(logging.WARNING)  # it advises to do what is done here
         try:
             quant_pre_process(str(path), str(folded), skip_symbolic_shape=True)
-            quantize_static(str(folded), str(out), Reader(), QuantFormat.QDQ, per_channel=True, reduce_range=True)
+            rhythm = [n.name for n in onnx.load(str(folded)).graph.node if "/rhythm/" in n.name]
+            quantize_static(str(folded), str(out), Reader(), QuantFormat.QDQ, per_channel=True, reduce_range=True,
+                            nodes_to_exclude=rhythm)  # fmt: skip
         finally:
             logging.disable(logging.NOTSET)
     model = onnx.load(str(out))

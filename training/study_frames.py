@@ -62,7 +62,7 @@ class Maker:
                 part.replace(path)
             parts.append(torch.load(path, weights_only=True))
         images, columns = (torch.cat([p[key] for p in parts]) for key in ("images", "columns"))
-        return images.float(), columns
+        return images, columns
 
     def _frame(self, preset: str, seed: int, fixed: dict) -> tuple[torch.Tensor, torch.Tensor]:
         if self.columns % self.rows:
@@ -79,4 +79,4 @@ class Maker:
             image = ours(fast_power(scene, self.rows, self.columns)[None])
         else:
             image = ours(pixel_power(scene_iq(scene)[None], self.rows, self.columns))
-        return image.half(), torch.from_numpy(mask_columns(scene, self.columns, CLASSES))
+        return image, torch.from_numpy(mask_columns(scene, self.columns, CLASSES))

@@ -31,8 +31,9 @@ LARGEST_WORK = 1 << 29  # values in all the tensors that one image makes, 2 GiB 
 NEWEST_OPSET, NEWEST_IR = 17, 9  # the last that TensorRT 8.6 reads
 VALUE_BYTES = {1: 4, 6: 4, 7: 8, 10: 2}  # of float32, int32, int64 and float16, by ONNX's numbers for them
 OPERATORS = {  # Constant and Identity: how exporters write weights that are shared
-    "Add", "AveragePool", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear", "GlobalAveragePool", "HardSwish",
-    "Identity", "MaxPool", "Mul", "QuantizeLinear", "ReduceMean", "Relu", "Resize", "Sigmoid",
+    "Add", "AveragePool", "Clip", "Concat", "Constant", "Conv", "Cos", "DequantizeLinear", "Exp", "Floor",
+    "GlobalAveragePool", "HardSwish", "Identity", "Log", "MatMul", "MaxPool", "Mul", "QuantizeLinear", "ReduceMean", "Relu",
+    "Resize", "Sigmoid", "Sin",
 }  # fmt: skip
 
 

@@ -43,7 +43,13 @@ def chain() -> onnx.ModelProto:
         helper.make_node("Constant", [], ["one"], value=numpy_helper.from_array(np.ones(1, np.float32))),
         helper.make_node("Add", ["l", "one"], ["m"]),
         helper.make_node("AveragePool", ["m"], ["n"], kernel_shape=[1, 3], pads=[0, 1, 0, 1]),
-        helper.make_node("Conv", ["n", "weights", "offset"], ["logits"]),
+        helper.make_node("Cos", ["n"], ["o"]),
+        helper.make_node("Sin", ["o"], ["p"]),
+        helper.make_node("Exp", ["p"], ["q"]),
+        helper.make_node("Log", ["q"], ["r"]),
+        helper.make_node("Floor", ["r"], ["s"]),
+        helper.make_node("MatMul", ["s", "n"], ["t"]),
+        helper.make_node("Conv", ["t", "weights", "offset"], ["logits"]),
     ]
     del model.graph.node[:]
     model.graph.node.extend(nodes)

@@ -13,12 +13,15 @@ from training.data import CLASSES, COLUMNS, ROWS
 from training.errors import DataError
 from training.export import export
 from training.models import SEGMENTERS, build
+from training.models.rhythm import FREQS, Rhythm
+from training.spectrogram import with_legend
 
 NARROW = {"unet": {"width": 4}, "unetpp": {"width": 4}, "deeplabv3plus": {"width": 8}, "segformer": {"width": 8}}
 SMP = "smp:unetplusplus:resnet18"
 # DESIGN contract 1; what a Conv, a Resize and a mean need beside them is constants and their shapes.
 ALLOWED = {"Conv", "Relu", "Clip", "HardSwish", "Sigmoid", "Add", "Mul", "Concat", "MaxPool", "AveragePool",
-           "GlobalAveragePool", "ReduceMean", "Resize", "Constant"}  # fmt: skip
+           "GlobalAveragePool", "ReduceMean", "Resize", "Constant",
+           "Cos", "Sin", "MatMul", "Exp", "Log", "Floor"}  # fmt: skip
 
 
 def portable(name: str) -> bool:
@@ -67,6 +70,20 @@ def test_export_equals_torch_at_batch_1_and_3(name, tmp_path):
         assert {n.op_type for n in model.graph.node} <= ALLOWED
     (entry,) = model.metadata_props
     assert entry.key == "ata" and json.loads(entry.value)["classes"] == list(CLASSES)
+
+
+@pytest.mark.parametrize(("row_us", "freq"), [(156.25, 200.0), (156.25, 1000.0), (156.25, 14000.0), (39.0, 2000.0)])
+def test_rhythm_hears_hertz_whatever_a_row_lasts(row_us, freq):
+    """14 kHz over rows of 156 us is heard at an alias, but heard. Noise is silent beside it."""
+    beat = torch.sin(2 * torch.pi * freq * row_us * 1e-6 * torch.arange(ROWS) + 1)
+    image = 0.1 * torch.randn(1, 1, ROWS, COLUMNS, generator=torch.Generator().manual_seed(1))
+    image[..., :64] += 0.1 * beat[:, None]
+    heard = Rhythm()(with_legend(image, round(ROWS * row_us * 20), 20e6), image)
+    assert heard.shape == (1, 2, len(FREQS), COLUMNS // 8)
+    share = heard[0, 0, FREQS.index(freq)]
+    assert (share[:8] > -0.5).all() and (share[9:] < -1).all()
+    others = [k for k, f in enumerate(FREQS) if 1 / row_us * 1e6 > 2 * f and abs(f - freq) > 60]
+    assert freq > 14e3 / 2 or (heard[0, 0, others, :8] < share[:8] - 1).all()
 
 
 def test_the_shipped_network_is_small():

@@ -83,6 +83,21 @@ def test_stopped_and_resumed_equals_never_stopped(tmp_path, images, monkeypatch,
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
+def test_weights_of_another_run_are_a_beginning(tmp_path, images, capsys):
+    """--initial: at a rate near zero they hardly move, whatever the seed; a network that shares nothing is refused."""
+    asked = [*SMALL, "--steps", "1", "--data", str(images), "--variant", "none"]
+    assert train.main([*asked, "--out", str(tmp_path / "one"), "--seed", "5"]) == 0
+    begin = ["--initial", str(tmp_path / "one/checkpoint.pt"), "--rate", "1e-9", "--seed", "6"]
+    assert train.main([*asked, *begin, "--out", str(tmp_path / "two")]) == 0
+    one, two = (torch.load(tmp_path / n / "checkpoint.pt", weights_only=True) for n in ("one", "two"))
+    learnt = {name: one["average"][name] for name in one["average"] if name.endswith("weight")}
+    assert all(torch.allclose(two["average"][name], value, atol=1e-6) for name, value in learnt.items())
+    assert two["trained"]["initial"]["seed"] == 5 and "initial" not in one["trained"]
+    capsys.readouterr()
+    assert train.main([*asked, *begin, "--segmenter", "unet", "--width", "4", "--out", str(tmp_path / "three")]) == 2
+    assert "none of its weights fits" in capsys.readouterr().err
+
+
 def test_ctrl_c_leaves_a_model_file(tmp_path, images, monkeypatch):
     stop_after(1, monkeypatch)
     before = signal.getsignal(signal.SIGINT)
@@ -155,6 +170,7 @@ def test_validation_scenes_are_kept(monkeypatch):
     [
         (["--data", "/nowhere"], "holds no training set"),
         (["--resume"], "no checkpoint"),
+        (["--initial", "/nowhere/checkpoint.pt"], "no checkpoint"),
         (["--out", "/proc/forbidden"], "/proc/forbidden"),
     ],
 )

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from training.models.rhythm import FREQS, Rhythm
+from training.models.rhythm import FREQS, Rhythm, legend
 
 REACH = 17  # pixels that a local mean takes
 ENLARGED = 4.0  # times, so that 5 dB weigh as much as 20 dB in the image itself
@@ -60,12 +60,6 @@ def without_legend(image: torch.Tensor) -> torch.Tensor:
     return image * image.new_tensor([0.0] + [1.0] * (int(image.shape[3]) - 1))
 
 
-def legend(image: torch.Tensor) -> torch.Tensor:
-    """The two numbers of an image's legend, [N, 1, T, F] -> [N, 1, 2, 1]: column 0's upper and lower half."""
-    half, columns = int(image.shape[2]) // 2, int(image.shape[3])
-    return functional.avg_pool2d(image, (half, 1), (half, columns))
-
-
 class Scale(nn.Module):
     """What the image's legend (`spectrogram.with_legend`) means to each stage: image [N, 1, T, F] -> [N, width, 1, 1].
 
@@ -108,7 +102,7 @@ class Beat(nn.Module):
         self.mix = nn.Sequential(conv(2 * width, width, (1, 3)), conv(width, width, (1, 3)))
 
     def forward(self, image: torch.Tensor, picture: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-        heard = self.rhythm(legend(image), picture) + RHYTHM_MIDDLE
+        heard = self.rhythm(image, picture) + RHYTHM_MIDDLE
         return self.mix(self.scaled(self.hear(heard), scale))
 
 

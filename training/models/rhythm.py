@@ -19,6 +19,12 @@ FREQS = (*(COMMON * k for k in range(1, 84)), *(FAST * k for k in range(17, 121)
 FAINTEST = 1e-3  # share of a group's variance under which a line is not told from chance
 
 
+def legend(image: torch.Tensor) -> torch.Tensor:
+    """The two numbers of an image's legend, [N, 1, T, F] -> [N, 1, 2, 1]: log10 of a row in us and of a column in kHz."""
+    half, columns = int(image.shape[2]) // 2, int(image.shape[3])
+    return functional.avg_pool2d(image, (half, 1), (half, columns))
+
+
 class Rhythm(nn.Module):
     """How much of each group's variance over time lies at each of `FREQS`, as log10: float32 [N, 2, FREQS, F / 8].
 
@@ -40,10 +46,10 @@ class Rhythm(nn.Module):
 
     @torch.autocast("cpu", enabled=False)
     @torch.autocast("cuda", enabled=False)
-    def forward(self, legend: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
-        """legend: log10 of a row in us and of a column in kHz, [N, 1, 2, 1]; picture: image without it, [N, 1, T, F]."""
+    def forward(self, image: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
+        """image: with its legend; picture: without, both [N, 1, T, F]."""
         rows = int(picture.shape[2])
-        row = torch.exp(math.log(10) * functional.conv2d(legend, self.upper))  # us, [N, 1, 1, 1]
+        row = torch.exp(math.log(10) * functional.conv2d(legend(image), self.upper))  # us, [N, 1, 1, 1]
         turns = self.freqs * torch.arange(rows, device=picture.device) * row
         angle = 2 * math.pi * (turns + -1 * torch.floor(turns))
         level = functional.avg_pool2d(picture, (1, GROUP))
