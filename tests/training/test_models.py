@@ -13,7 +13,7 @@ from training.data import CLASSES, COLUMNS, ROWS
 from training.errors import DataError
 from training.export import export
 from training.models import SEGMENTERS, build
-from training.models.rhythm import FREQS, Rhythm
+from training.models.rhythm import FREQS, GROUP, Rhythm
 from training.spectrogram import with_legend
 
 NARROW = {"unet": {"width": 4}, "unetpp": {"width": 4}, "deeplabv3plus": {"width": 8}, "segformer": {"width": 8}}
@@ -79,11 +79,11 @@ def test_rhythm_hears_hertz_whatever_a_row_lasts(row_us, freq):
     image = 0.1 * torch.randn(1, 1, ROWS, COLUMNS, generator=torch.Generator().manual_seed(1))
     image[..., :64] += 0.1 * beat[:, None]
     heard = Rhythm()(with_legend(image, round(ROWS * row_us * 20), 20e6), image)
-    assert heard.shape == (1, 2, len(FREQS), COLUMNS // 8)
+    assert heard.shape == (1, 2, len(FREQS), COLUMNS // GROUP)
     share = heard[0, 0, FREQS.index(freq)]
-    assert (share[:8] > -0.5).all() and (share[9:] < -1).all()
+    assert (share[: 64 // GROUP] > -0.5).all() and (share[64 // GROUP :] < -1).all()
     others = [k for k, f in enumerate(FREQS) if 1 / row_us * 1e6 > 2 * f and abs(f - freq) > 60]
-    assert freq > 14e3 / 2 or (heard[0, 0, others, :8] < share[:8] - 1).all()
+    assert freq > 14e3 / 2 or (heard[0, 0, others, : 64 // GROUP] < share[: 64 // GROUP] - 1).all()
 
 
 def test_the_shipped_network_is_small():

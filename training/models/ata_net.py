@@ -90,7 +90,7 @@ class Scaled(nn.Module):
 
 
 class Beat(nn.Module):
-    """What `Rhythm` hears, as features of each group of eight columns: [N, width, 1, F / 8]."""
+    """What `Rhythm` hears, as features of each group of four columns: [N, width, 1, F / 4]."""
 
     def __init__(self, scale: int, width: int) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class Columns(nn.Module):
     """What each column is, at the image's own resolution in frequency: where a band's edges come from.
 
     Features [N, width, T / 4, F / 4], stem [N, beside, T / 2, F / 2], image [N, 1, T, F] and beat
-    [N, beats, 1, F / 8] -> [N, classes, 1, F].
+    [N, beats, 1, F / 4] -> [N, classes, 1, F].
     """
 
     def __init__(self, width: int, beside: int, beats: int, classes: int) -> None:
@@ -150,8 +150,8 @@ class Columns(nn.Module):
         self.head = nn.Conv2d(width, classes, 1)
 
     def forward(self, features: torch.Tensor, stem: torch.Tensor, image: torch.Tensor, beat: torch.Tensor) -> torch.Tensor:
-        x = functional.interpolate(self.beat(beat), scale_factor=(1.0, 2.0), mode="nearest")
-        x = functional.interpolate(x + self.features(over_time(features)), scale_factor=(1.0, 2.0), mode="nearest")
+        x = self.beat(beat) + self.features(over_time(features))
+        x = functional.interpolate(x, scale_factor=(1.0, 2.0), mode="nearest")
         x = functional.interpolate(x + self.stem(over_time(stem)), scale_factor=(1.0, 2.0), mode="nearest")
         return self.head(self.mix(functional.relu(x + self.image(over_time(image)))))
 
@@ -193,7 +193,7 @@ class AtaNet(nn.Module):
         beat = self.beat(image, picture, scale)
         stem = self.stem(contrasts(picture))
         quarter = self.at_quarter(self.quarter(stem), scale)
-        eighth = self.at_eighth(self.eighth[2:](self.eighth[:2](quarter) + self.heard(beat)), scale)
+        eighth = self.at_eighth(self.eighth[2:](self.eighth[:2](quarter) + self.heard(functional.avg_pool2d(beat, (1, 2)))), scale)
         sixteenth = self.sixteenth(self.at_sixteenth(self.down(eighth), scale))
         x = self.up_quarter(self.context(self.up_eighth(sixteenth, eighth)), quarter)
         x = self.at_end(x, scale)

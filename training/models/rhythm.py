@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-GROUP = 8  # columns that are heard together: what a carrier does, it does in all of its columns at once
-WIDER = 5  # groups, for what is faint in one of them
+GROUP = 4  # columns that are heard together: what a carrier does, it does in all of its columns at once
+WIDER = 9  # groups, for what is faint in one of them
 COMMON = 50.0  # Hz: synchronisation signals of 5 to 20 ms, subframes, slots and their harmonics
 FAST = 250.0  # Hz: slots of 0.25 ms, symbols (TS 36.211 6.12, TS 38.211 5.3.1)
 GSM = (216.7, 433.4, 1733.3)  # Hz: TDMA frames and bursts, 3GPP TS 45.002 4.3
@@ -26,10 +26,10 @@ def legend(image: torch.Tensor) -> torch.Tensor:
 
 
 class Rhythm(nn.Module):
-    """How much of each group's variance over time lies at each of `FREQS`, as log10: float32 [N, 2, FREQS, F / 8].
+    """How much of each group's variance over time lies at each of `FREQS`, as log10: float32 [N, 2, FREQS, F / 4].
 
     A Fourier transform over the image's rows at fixed frequencies in Hz, whatever a row lasts; channel 1 is of the mean
-    of five groups, weighed by the same variance. LTE's CRS stand in every slot, used or not; NR's control regions and
+    of nine groups, weighed by the same variance. LTE's CRS stand in every slot, used or not; NR's control regions and
     synchronisation blocks have their own periods; WiFi has none. Above half the rows' rate a frequency is seen at its
     alias: the layers that follow know the scale, which tells.
 
