@@ -62,9 +62,10 @@ def _scenes(made: dict) -> str:
 
 
 def _bands(bands: dict) -> list[str]:
-    whole = bands["all"]
+    whole, alone = bands["all"], bands["alone"]
     parts = [f"Bands of `ata-sense replay`, LTE and NR. In frames of 5 ms and more, carriers of 5 dB in-band SNR and more: "
-             f"**{_share(whole['found'])}** of {whole['carriers']} found and rightly named, "
+             f"**{_share(whole['found'])}** of {whole['carriers']} found and rightly named "
+             f"({_share(alone['found'])} of the {alone['carriers']} on which no other carrier stands), "
              f"**{_share(whole['edges_within_a_column'])}** of those with both edges within a column; a false band in "
              f"**{_share(whole['false_frames'])}** of {whole['frames']} frames."]  # fmt: skip
     titles = {"by_label": "label", "by_snr_db": "in-band SNR, dB", "by_width_mhz": "carrier, MHz",

@@ -13,6 +13,7 @@ CELLULAR = ("LTE", "NR")
 NARROWEST_COLUMNS = 8  # carriers with less of them in the band are too narrow to count
 SHORTEST_ACTIVE = 0.1  # of the frame
 LEAST_IOU = 0.7
+OVERLAP = 0.1  # of a carrier under another one, which then stands on it
 
 Band = tuple[str, float, float]  # label, lower and upper edge re the scene's centre
 
@@ -21,7 +22,8 @@ Band = tuple[str, float, float]  # label, lower and upper edge re the scene's ce
 class Carrier:
     """One LTE or NR carrier of a scene and how it fared.
 
-    counts: whether the gates ask for it (wide and active enough, no DSS). edge_columns: how far the worse edge lies
+    counts: whether the gates ask for it (wide and active enough, no DSS). overlapped: another carrier stands on it, so
+    that no band can have the edges of both. edge_columns: how far the worse edge lies
     outside the range between active and carrier; None where it was not found.
     """
 
@@ -33,6 +35,7 @@ class Carrier:
     samp_rate: float
     frame_ms: float
     counts: bool
+    overlapped: bool = False
     found: bool = False
     edge_columns: float | None = None
 
@@ -54,6 +57,9 @@ def carriers(scene: Scene, columns: int = 256) -> list[Carrier]:
             busy = max(_active_share(e, scene.duration) for e in emitters) >= SHORTEST_ACTIVE
             found.append(Carrier(entry.label, entry.kind, entry.carrier, entry.active, entry.snr_db, scene.samp_rate,
                                  1e3 * scene.duration, wide and busy and entry.kind != "dss"))  # fmt: skip
+    for one in found:
+        shared = [min(one.carrier[1], c.carrier[1]) - max(one.carrier[0], c.carrier[0]) for c in found if c is not one]
+        one.overlapped = max(shared, default=0.0) > OVERLAP * (one.carrier[1] - one.carrier[0])
     return found
 
 

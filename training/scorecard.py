@@ -71,6 +71,7 @@ def summary(rows: list[Carrier], frames: list[dict]) -> dict:
     return {
         "frames": len(frames),
         "all": {**_found(long), **_false(long_frames)},
+        "alone": _found([r for r in long if not r.overlapped]),
         "by_label": {label: _found([r for r in long if r.label == label]) for label in CELLULAR},
         "by_snr_db": by(SNR_DB, lambda r: r.snr_db, [r for r in asked if _within(r.frame_ms, SHORTEST_MS)]),
         "by_width_mhz": by(WIDTH_MHZ, lambda r: (r.carrier[1] - r.carrier[0]) / 1e6, long),

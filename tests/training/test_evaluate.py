@@ -67,6 +67,13 @@ def test_carriers_of_a_scene_are_its_cellular_truth():
         assert c.carrier[0] - 1e5 <= c.active[0] < c.active[1] <= c.carrier[1] + 1e5
 
 
+def test_a_carrier_under_another_is_told_apart():
+    scene = draw_scene("paper-test", 3)
+    assert [c.overlapped for c in carriers(scene)] == [False, False]
+    scene.emitters[1].center = scene.emitters[0].center
+    assert [c.overlapped for c in carriers(scene)] == [True, True]
+
+
 def test_one_confusion_matrix_and_its_figures():
     counts = Confusion(("a", "b", "c"))
     counts.add(torch.tensor([0, 0, 0, 1, 1]), torch.tensor([0, 0, 1, 1, 1]))
@@ -91,13 +98,14 @@ def test_column_mean_mends_ragged_rows():
 
 def test_figures_by_what_carriers_are_like():
     """Weak carriers count by SNR only, short frames by length only, and those not asked for nowhere."""
-    rows = [lte(found=True, edge_columns=0.5), lte(carrier=(-1e6, 1e6), found=True, edge_columns=3.0), lte(snr_db=1.0),
+    rows = [lte(found=True, edge_columns=0.5, overlapped=True), lte(carrier=(-1e6, 1e6), found=True, edge_columns=3.0), lte(snr_db=1.0),
             lte(label="NR", samp_rate=7.68e6), lte(frame_ms=1.0), lte(counts=False)]  # fmt: skip
     frames = [{"samp_rate": 61.44e6, "frame_ms": 40.0, "false": 0}, {"samp_rate": 61.44e6, "frame_ms": 40.0, "false": 2},
               {"samp_rate": 61.44e6, "frame_ms": 1.0, "false": 1}]  # fmt: skip
     made = scorecard.summary(rows, frames)
     assert made["all"] == {"carriers": 3, "found": 0.6667, "edges_within_a_column": 0.5, "edge_columns_p95": 2.88,
                            "frames": 2, "false_frames": 0.5}  # fmt: skip
+    assert made["alone"]["carriers"] == 2 and made["alone"]["found"] == 0.5
     assert {name: g["carriers"] for name, g in made["by_snr_db"].items()} == {"0 to 5": 1, "10 to 20": 3}
     assert {name: g["carriers"] for name, g in made["by_width_mhz"].items()} == {"2 to 5": 1, "10 to 20": 2}
     rates = {name: (g["carriers"], g["frames"]) for name, g in made["by_rate_msps"].items()}
