@@ -38,7 +38,8 @@ def main() -> int:
     application = QtWidgets.QApplication(sys.argv[:1])
     with tempfile.TemporaryDirectory() as folder, RtlTcpServer(args.recording) as server:
         env = {**os.environ, "GRC_BLOCKS_PATH": str(ROOT / "grc"), "HOME": folder}
-        subprocess.run([grcc, "-o", folder, ROOT / "examples" / "live_rtlsdr.grc"], env=env, check=True, stdout=subprocess.DEVNULL)
+        compiling = [grcc, "-o", folder, ROOT / "examples" / "live_rtlsdr.grc"]
+        subprocess.run(compiling, env=env, check=True, stdout=subprocess.DEVNULL)
         command = [sys.executable, Path(folder) / "live_rtlsdr.py", "--device", server.device,
                    "--freq", str(tuner.freq), "--samp-rate", str(tuner.rate)]  # fmt: skip
         program = subprocess.Popen(command, stdout=subprocess.DEVNULL)

@@ -98,8 +98,8 @@ def test_column_mean_mends_ragged_rows():
 
 def test_figures_by_what_carriers_are_like():
     """Weak carriers count by SNR only, short frames by length only, and those not asked for nowhere."""
-    rows = [lte(found=True, edge_columns=0.5, overlapped=True), lte(carrier=(-1e6, 1e6), found=True, edge_columns=3.0), lte(snr_db=1.0),
-            lte(label="NR", samp_rate=7.68e6), lte(frame_ms=1.0), lte(counts=False)]  # fmt: skip
+    rows = [lte(found=True, edge_columns=0.5, overlapped=True), lte(carrier=(-1e6, 1e6), found=True, edge_columns=3.0),
+            lte(snr_db=1.0), lte(label="NR", samp_rate=7.68e6), lte(frame_ms=1.0), lte(counts=False)]  # fmt: skip
     frames = [{"samp_rate": 61.44e6, "frame_ms": 40.0, "false": 0}, {"samp_rate": 61.44e6, "frame_ms": 40.0, "false": 2},
               {"samp_rate": 61.44e6, "frame_ms": 1.0, "false": 1}]  # fmt: skip
     made = scorecard.summary(rows, frames)
