@@ -22,13 +22,14 @@ FAINT, FADE_SHARE = 0.2, 0.04  # a fade keeps some evidence and is narrow; the g
 SMOOTH = 5  # columns; the network wavers between labels from column to column
 CLEAR = 0.2  # evidence by which two labels have to differ for a border between them
 LEAST_PART = 4  # columns that stand for themselves beside another label
+NAMED = 0.5  # evidence of its own label that an LTE or NR band has in the mean; what has less is only something
 MINORITY = 0.25  # of a run: what is less and has the same label on both sides is the same emitter
 NARROWEST = {"LTE": 0.7e6, "NR": 0.7e6}  # Hz; the narrowest LTE carrier has 1.08 MHz (TS 36.104 5.6)
 CUT_SHARE = 0.25  # of it, for a carrier that the end of the sampled band cuts
 LINE_COLUMNS, LINE_BAND, LINE_SHARE = 3, 8, 0.95  # a tone's window response holds 3 columns; a carrier is flat
 # An edge's step in power: columns around it in which it is looked for, and the least that counts. A carrier that is
 # partly loaded has steps inside too, so a longer reach or a smaller step makes the worst edges worse.
-STEP_REACH, STEP_DB = 1, 6.0
+STEP_REACH, STEP_DB = 1, 15.0
 ON_DB = 1.0  # least rise over the noise of a row in which a band is on
 
 Run = tuple[int, int, int]  # first column, last + 1, class
@@ -65,6 +66,8 @@ def extract_bands(
         narrow = (last - first) * width < NARROWEST.get(classes[kind], 0.0) * (CUT_SHARE if cut else 1)
         if classes[kind] in NARROWEST and (narrow or _is_line(level[first:last] - floor)):
             continue
+        if classes[kind] in NARROWEST and "other" in classes and evidence[kind, first:last].mean() < NAMED:
+            kind = classes.index("other")
         labels[first:last] = kind
         low, high = _edge(occupied, level, first, -1), _edge(occupied, level, last - 1, 1)
         bands.append(

@@ -77,6 +77,15 @@ def test_what_is_undecided_goes_with_what_is_clear() -> None:
     assert [b[0] for b in bands(logits, power)] == ["NR"]
 
 
+@pytest.mark.parametrize(("share", "label"), [(0.55, "LTE"), (0.45, "other")])
+def test_what_is_less_likely_than_not_is_not_named(share: float, label: str) -> None:
+    logits, power = scene((40, 200, 1))
+    logits[:, :, 40:200] = np.log([[[1e-3]], [[share]], [[0.3]], [[0.7 - share]]])
+    found, labels = extract_bands(logits, power, CLASSES, 0.0, RATE)
+    assert [b.label for b in found] == [label]
+    assert set(labels[40:200]) == {CLASSES.index(label)}
+
+
 def test_labels_that_change_from_column_to_column_are_one_band() -> None:
     logits, power = scene((40, 200, 2))
     logits[1, :, 41:200:3] = 5.0
