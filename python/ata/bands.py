@@ -16,11 +16,11 @@ import numpy as np
 from .records import Band
 
 OCCUPIED = 0.5  # evidence of a column that is inside a band
-SURE = 0.65  # evidence that some column of a band has to reach
+SURE = 0.8  # evidence that some column of a band has to reach
 DC_COLUMNS = 2  # a DC line's width, which splits no carrier
 FAINT, FADE_SHARE = 0.2, 0.04  # a fade keeps some evidence and is narrow; the guard between carriers is 5 % of both
 SMOOTH = 5  # columns; the network wavers between labels from column to column
-CLEAR = 0.2  # evidence by which two labels have to differ for a border between them
+CLEAR = 0.5  # evidence by which two labels have to differ for a border between them
 LEAST_PART = 4  # columns that stand for themselves beside another label
 NAMED = 0.5  # evidence of its own label that an LTE or NR band has in the mean; what has less is only something
 MINORITY = 0.25  # of a run: what is less and has the same label on both sides is the same emitter
@@ -29,7 +29,7 @@ CUT_SHARE = 0.25  # of it, for a carrier that the end of the sampled band cuts
 LINE_COLUMNS, LINE_BAND, LINE_SHARE = 3, 8, 0.95  # a tone's window response holds 3 columns; a carrier is flat
 # An edge's step in power: columns around it in which it is looked for, and the least that counts. A carrier that is
 # partly loaded has steps inside too, so a longer reach or a smaller step makes the worst edges worse.
-STEP_REACH, STEP_DB = 1, 15.0
+STEP_REACH, STEP_DB = 1, 18.0
 ON_DB = 1.0  # least rise over the noise of a row in which a band is on
 
 Run = tuple[int, int, int]  # first column, last + 1, class

@@ -19,7 +19,7 @@ def run(*command: object, cwd: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=os.environ, check=True, timeout=300).stdout
 
 
-def test_carriers_of_10_and_20_mhz_are_one_band_each_with_their_true_edges(tmp_path: Path) -> None:
+def test_carriers_of_10_and_20_mhz_have_their_true_edges_and_names(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="PyTorch, which makes the scene, is not installed")
     run(ROOT / "training" / "scene.py", "--preset", "demo", "--count", 1, "--seed", 1, "--frame-ms", 40, "--out", tmp_path,
         cwd=tmp_path)  # fmt: skip
@@ -31,7 +31,10 @@ def test_carriers_of_10_and_20_mhz_are_one_band_each_with_their_true_edges(tmp_p
     sweep = json.loads(run(ROOT / "apps" / "ata-sense", "scan", "--source", "sim:demo.sigmf-meta", f"--from={FROM}",
                            "--to", TO, "--jsonl", "-", cwd=tmp_path))  # fmt: skip
     assert sweep["steps"] > 30 and sweep["samp_rate"] == 2.4e6
-    for low, high, _ in carriers:
-        (band,) = [b for b in sweep["bands"] if b["freq_upper_edge"] > low and b["freq_lower_edge"] < high]
-        assert (band["freq_lower_edge"], band["freq_upper_edge"]) == pytest.approx((low, high), abs=0.1e6)
-        assert band["label"] in ("LTE", "NR")
+    for low, high, label in carriers:
+        there = [b for b in sweep["bands"] if b["freq_upper_edge"] > low and b["freq_lower_edge"] < high]
+        ends = min(b["freq_lower_edge"] for b in there), max(b["freq_upper_edge"] for b in there)
+        assert ends == pytest.approx((low, high), abs=0.1e6)
+        widest = max(there, key=lambda b: b["freq_upper_edge"] - b["freq_lower_edge"])
+        assert widest["label"] == label
+        assert widest["freq_upper_edge"] - widest["freq_lower_edge"] > 0.75 * (high - low)  # idle blocks may lie beside it
