@@ -21,8 +21,11 @@ def markdown(figures: dict) -> str:
 
 
 def _model(model: dict) -> str:
-    trained = ", ".join(f"{k} {v}" for k, v in model["trained"].items() if v not in ("", None))
-    return f"# {model['name']}\n\nTrained with: {trained}. File: {model['bytes'] / 1e6:.2f} MB."
+    parts, trained = [], model["trained"]
+    while trained:
+        parts.append(", ".join(f"{k} {v}" for k, v in trained.items() if k != "initial" and v not in ("", None)))
+        trained = trained.get("initial")
+    return f"# {model['name']}\n\nTrained with: {'; before that: '.join(parts)}. File: {model['bytes'] / 1e6:.2f} MB."
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

@@ -155,8 +155,8 @@ def fixed_set(
 ) -> list[Example]:
     """Batches of `count` scenes from `first_seed` on, always as samples: for validation and tests.
 
-    They are kept under data/, under a name that the generator's own source text is part of: another generator never
-    finds what this one made.
+    They are kept under data/ in float32, for the legend tells frequencies, and under a name that the generator's own source
+    text is part of: another generator never finds what this one made.
     """
     text = b"".join(p.read_bytes() for p in sorted(Path(__file__).parent.rglob("*.py")) if _generates(p))
     asked = f"float32 {preset} {count} {first_seed} {front_end} {sorted(fixed.items())}".encode()

@@ -30,12 +30,14 @@ from torch import nn
 
 from training.data import CLASSES, COLUMNS, ROWS
 from training.errors import DataError
-from training.int8 import calibration_images, export_int8
+from training.int8 import angular_nodes, calibration_images, export_int8
 from training.models import build
 from training.scene_draw import PRESETS
+from training.spectrogram import with_legend
 from training.tensorrt_engine import build_engine, import_tensorrt
 
 OPSET = 17  # the last that TensorRT 8.6 reads
+LARGEST_FRAME = round(0.08 * 61.44e6), 61.44e6  # samples, samples/s: rows of 312 us, the widest angles there are
 LARGEST_DIFFERENCE = 1e-3  # of a probability, ONNX Runtime re torch
 
 FRONT_END = {
@@ -75,15 +77,16 @@ def export(net: nn.Module, path: Path, name: str, trained: dict, metrics: dict) 
 
 
 def export_half(path: Path, out: Path) -> None:
-    """A copy of a model file with weights and arithmetic in float16; means over whole rows and columns, and what
-    `Rhythm` does, stay float32."""
+    """A copy of a model file with weights and arithmetic in float16; means over whole rows and columns, and all
+    that leads to an angle, stay float32."""
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
     kept = [*DEFAULT_OP_BLOCK_LIST, "ReduceMean", "GlobalAveragePool"]  # sums of 65536 overflow
     model = onnx.load(str(path))
-    rhythm = [n.name for n in model.graph.node if "/rhythm/" in n.name]  # angles of thousands of rad
-    half = convert_float_to_float16(model, keep_io_types=True, op_block_list=kept, node_block_list=rhythm)
+    half = convert_float_to_float16(
+        model, keep_io_types=True, op_block_list=kept, node_block_list=angular_nodes(model.graph)
+    )
     _join(half.graph)
     OnnxModel.graph_topological_sort(half.graph)  # the conversion appends its casts at the end
     onnx.checker.check_model(half)
@@ -92,17 +95,14 @@ def export_half(path: Path, out: Path) -> None:
 
 def _join(graph: onnx.GraphProto) -> None:
     """Lets what stays float32 follow float32 directly: the conversion goes through float16 between any two nodes."""
-    narrowed, widened = ({n.output[0]: n.input[0] for n in graph.node if n.op_type == "Cast" and n.attribute[0].i == kind}
-                         for kind in (onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT))  # fmt: skip
-    wide = {given: narrowed[half] for given, half in widened.items() if half in narrowed}
+    casts = [node for node in graph.node if node.op_type == "Cast"]
+    narrowed = {n.output[0]: n.input[0] for n in casts if n.attribute[0].i == onnx.TensorProto.FLOAT16}
+    wide = {n.output[0]: narrowed[n.input[0]] for n in casts if n.input[0] in narrowed}
     for node in graph.node:
         node.input[:] = [wide.get(name, name) for name in node.input]
-    while True:
-        used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
-        idle = [n for n in graph.node if n.op_type == "Cast" and n.output[0] not in used]
-        if not idle:
-            return
-        for node in idle:
+    used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
+    for node in casts:
+        if node.output[0] not in used:
             graph.node.remove(node)
 
 
@@ -120,7 +120,8 @@ def check(net: nn.Module, path: Path) -> float:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     worst = 0.0
     for batch in (1, 3):
-        image = torch.randn(batch, 1, ROWS, COLUMNS, generator=torch.Generator().manual_seed(batch)).clamp(-1, 3)
+        noise = torch.randn(batch, 1, ROWS, COLUMNS, generator=torch.Generator().manual_seed(batch)).clamp(-1, 3)
+        image = with_legend(noise, *LARGEST_FRAME)
         with torch.no_grad():
             ours = net(image).softmax(1).numpy()
         logits = session.run(["logits"], {"spectrogram": image.numpy()})[0]

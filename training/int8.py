@@ -19,7 +19,18 @@ from training.errors import DataError
 
 SCENES = 64
 CALIBRATION_SEEDS = 3 << 40  # far from those of training, validation and test
+ANGULAR = {"Cos", "Sin", "Exp", "Log", "Floor"}
 MOST_CHANGED = 0.02  # share of columns that may get another class
+
+
+def angular_nodes(graph: onnx.GraphProto) -> list[str]:
+    """Names of the nodes that compute an angle or its likes, of thousands of rad, and of all that they are computed from."""
+    needed, names = set(), []
+    for node in reversed(graph.node):
+        if node.op_type in ANGULAR or needed & set(node.output):
+            needed |= set(node.input)
+            names.append(node.name)
+    return names
 
 
 def calibration_images(preset: str) -> list[np.ndarray]:
@@ -50,9 +61,9 @@ def export_int8(path: Path, out: Path, images: list[np.ndarray]) -> float:
         logging.disable(logging.WARNING)  # it advises to do what is done here
         try:
             quant_pre_process(str(path), str(folded), skip_symbolic_shape=True)
-            rhythm = [n.name for n in onnx.load(str(folded)).graph.node if "/rhythm/" in n.name]
+            exact = angular_nodes(onnx.load(str(folded)).graph)
             quantize_static(str(folded), str(out), Reader(), QuantFormat.QDQ, per_channel=True, reduce_range=True,
-                            nodes_to_exclude=rhythm)  # fmt: skip
+                            nodes_to_exclude=exact)  # fmt: skip
         finally:
             logging.disable(logging.NOTSET)
     model = onnx.load(str(out))

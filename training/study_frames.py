@@ -49,7 +49,7 @@ class Maker:
 
     def _set(self, name: str, preset: str, count: int, seed: int, **fixed: object) -> tuple[torch.Tensor, torch.Tensor]:
         """-> images float32 [count, 1, rows, columns] and columns uint8 [count, columns]."""
-        folder = self.folder / f"{self.front_end}-{self.rows}x{self.columns}"
+        folder = self.folder / f"{self.front_end}-{self.rows}x{self.columns}-float32"
         folder.mkdir(parents=True, exist_ok=True)
         parts = []
         for first in tqdm(range(0, count, AT_ONCE), desc=f"{self.front_end} {name}", unit="part", disable=None):

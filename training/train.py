@@ -39,6 +39,7 @@ from training.scene_draw import PRESETS
 from training.tensorrt_engine import import_tensorrt
 
 CHECKPOINT_S = 120
+LEAST_INITIAL = 0.5  # of the weights, that those of another run have to fit
 AVERAGE = 0.998  # decay of the weights' running average, which is what is exported
 
 
@@ -83,6 +84,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
             parser.error(f"--{name} must be more than 0")
     if not 0 <= args.iq_share <= 1 or args.workers < 0 or args.seed < 0:
         parser.error("--iq-share lies between 0 and 1, --workers and --seed are not negative")
+    if args.resume and args.initial:
+        parser.error("--resume goes on with a run's own weights: --initial is for its beginning")
     return args
 
 
@@ -95,7 +98,7 @@ class Trainer:
         self.options = {"width": args.width} if args.width else {}
         net = build(args.segmenter, len(CLASSES), **self.options)
         self.net = net.to(args.device, memory_format=torch.channels_last)
-        self.initial = self._begin_with(args.initial) if args.initial and not args.resume else None
+        self.initial = self._begin_with(args.initial) if args.initial else None
         self.average = torch.optim.swa_utils.AveragedModel(self.net, multi_avg_fn=torch.no_grad()(follow), use_buffers=True)
         self.adversary = Adversary(args.variant, len(CLASSES), seed=args.seed)
         if self.adversary.net is not None:
@@ -104,14 +107,16 @@ class Trainer:
         self.step, self.seconds, self.metrics = 0, 0.0, {}
 
     def _begin_with(self, path: Path) -> dict:
-        """Takes over a checkpoint's averaged weights -> what it was trained on; DataError where none of them fits."""
+        """Takes over a checkpoint's averaged weights -> what it was trained on, and their share; DataError where few fit."""
         state = read_checkpoint(path, self.args.device)
         own = self.net.state_dict()
         fitting = {k: v for k, v in state["average"].items() if k in own and own[k].shape == v.shape}
-        if not fitting:
-            raise DataError(f"{path} is of another network: none of its weights fits")
+        sizes = {k: p.numel() for k, p in self.net.named_parameters()}
+        share = sum(sizes[k] for k in fitting if k in sizes) / sum(sizes.values())
+        if share < LEAST_INITIAL:
+            raise DataError(f"{path} is of another network: only {share:.0%} of the weights fit")
         self.net.load_state_dict(fitting, strict=False)
-        return {**state["trained"], "weights": f"{len(fitting)} of {len(own)}"}
+        return {**state["trained"], "taken": round(share, 3)}
 
     @property
     def progress(self) -> float:

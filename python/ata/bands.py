@@ -17,6 +17,7 @@ from .records import Band
 
 OCCUPIED = 0.5  # evidence of a column that is inside a band
 SURE = 0.8  # evidence that some column of a band has to reach
+QUIET = 0.35  # evidence of a column that counts as noise
 DC_COLUMNS = 2  # a DC line's width, which splits no carrier
 FAINT, FADE_SHARE = 0.2, 0.04  # a fade keeps some evidence and is narrow; the guard between carriers is 5 % of both
 SMOOTH = 5  # columns; the network wavers between labels from column to column
@@ -29,7 +30,7 @@ CUT_SHARE = 0.25  # of it, for a carrier that the end of the sampled band cuts
 LINE_COLUMNS, LINE_BAND, LINE_SHARE = 3, 8, 0.95  # a tone's window response holds 3 columns; a carrier is flat
 # An edge's step in power: columns around it in which it is looked for, and the least that counts. A carrier that is
 # partly loaded has steps inside too, so a longer reach or a smaller step makes the worst edges worse.
-STEP_REACH, STEP_DB = 1, 18.0
+STEP_REACH, STEP_DB = 1, 15.0
 ON_DB = 1.0  # least rise over the noise of a row in which a band is on
 
 Run = tuple[int, int, int]  # first column, last + 1, class
@@ -48,7 +49,7 @@ def extract_bands(
     columns = len(occupied)
     width = samp_rate / columns
     level = power.mean(0)
-    quiet = occupied < 1 - SURE
+    quiet = occupied < QUIET
     noise = float(np.median(level[quiet])) if quiet.any() else None  # mean power of the median noise column
     floor = noise if noise is not None else float(np.percentile(power, 5))
     decibels = 10 * np.log10(power + np.float32(1e-30))
@@ -58,7 +59,7 @@ def extract_bands(
     for first, last in _runs(occupied >= OCCUPIED):
         if occupied[first:last].max() >= SURE:
             runs += [(first + a, first + b, kind) for a, b, kind in _split(evidence[1:, first:last])]
-    runs = _close_gaps(runs, occupied)
+    runs = _unname(_close_gaps(runs, occupied), evidence, classes)
 
     bands, labels = [], np.zeros(columns, np.uint8)
     for first, last, kind in runs:
@@ -66,8 +67,6 @@ def extract_bands(
         narrow = (last - first) * width < NARROWEST.get(classes[kind], 0.0) * (CUT_SHARE if cut else 1)
         if classes[kind] in NARROWEST and (narrow or _is_line(level[first:last] - floor)):
             continue
-        if classes[kind] in NARROWEST and "other" in classes and evidence[kind, first:last].mean() < NAMED:
-            kind = classes.index("other")
         labels[first:last] = kind
         low, high = _edge(occupied, level, first, -1), _edge(occupied, level, last - 1, 1)
         bands.append(
@@ -152,6 +151,22 @@ def _close_gaps(runs: list[Run], occupied: np.ndarray) -> list[Run]:
                 continue
         joined.append((first, last, kind))
     return joined
+
+
+def _unname(runs: list[Run], evidence: np.ndarray, classes: tuple[str, ...]) -> list[Run]:
+    """Calls LTE and NR of which the network is not sure `other`, and joins what then is `other` without a gap."""
+    if "other" not in classes:
+        return runs
+    other = classes.index("other")
+    named: list[Run] = []
+    for first, last, kind in runs:
+        if classes[kind] in NARROWEST and evidence[kind, first:last].mean() < NAMED:
+            kind = other
+        if named and kind == other and named[-1][1:] == (first, other):
+            named[-1] = (named[-1][0], last, other)
+        else:
+            named.append((first, last, kind))
+    return named
 
 
 def _is_line(rise: np.ndarray) -> bool:

@@ -24,7 +24,7 @@ from PIL import Image  # noqa: E402
 from PyQt5 import QtTest, QtWidgets  # noqa: E402
 from tools.rtl_tcp_server import RtlTcpServer  # noqa: E402
 
-FREQ = 806e6  # Hz; generated recordings have none, and a dongle tunes to none below 0
+FREQ = 806e6  # Hz; generated recordings have none, and nothing below 0 Hz can be tuned
 SPEED = 0.25  # re real time: rate and width are a wideband radio's, which rtl_tcp has to convert in Python here
 
 
@@ -57,11 +57,14 @@ def main() -> int:
         with RtlTcpServer(recording, speed=SPEED) as server:
             command = [sys.executable, Path(scratch) / "live_rtlsdr.py", "--device", server.device,
                        "--freq", str(FREQ), "--samp-rate", str(rate)]  # fmt: skip
-            program = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            QtTest.QTest.qWait(round(1000 * args.seconds))  # until the waterfall is full
-            seen = application.primaryScreen().grabWindow(0).save(str(args.png))
-            program.send_signal(signal.SIGINT)
-            ended = program.wait(60)
+            program = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env)
+            try:
+                QtTest.QTest.qWait(round(1000 * args.seconds))  # until the waterfall is full
+                seen = application.primaryScreen().grabWindow(0).save(str(args.png))
+                program.send_signal(signal.SIGINT)
+                ended = program.wait(60)
+            finally:
+                program.kill()
     if not seen or ended:
         print(f"flowgraph_picture: {args.png} cannot be written, or the flowgraph ended with {ended}", file=sys.stderr)
         return 2

@@ -38,6 +38,18 @@ def probability(path, image: np.ndarray) -> np.ndarray:
     return torch.from_numpy(logits).softmax(1).numpy()
 
 
+def leading_to(graph: onnx.GraphProto, operators: set[str]) -> list[onnx.NodeProto]:
+    """Nodes of these operators, and all from which they are computed."""
+    makers = {name: node for node in graph.node for name in node.output}
+    found, left = {}, [node for node in graph.node if node.op_type in operators]
+    while left:
+        node = left.pop()
+        if node.output[0] not in found:
+            found[node.output[0]] = node
+            left += [makers[name] for name in node.input if name in makers]
+    return list(found.values())
+
+
 def test_the_half_copy_says_the_same(checkpoint, tmp_path):
     out, half = tmp_path / "m.onnx", tmp_path / "m16.onnx"
     assert export.main([str(checkpoint), str(out), "--half", str(half)]) == 0
@@ -46,10 +58,11 @@ def test_the_half_copy_says_the_same(checkpoint, tmp_path):
     full, rough = probability(out, image), probability(half, image)
     assert 0 < np.abs(full - rough).max() < 0.02
     model = onnx.load(half)
-    to_half = {n.output[0] for n in model.graph.node if n.op_type == "Cast" and n.attribute[0].i == onnx.TensorProto.FLOAT16}
-    rhythm = [n for n in model.graph.node if "/rhythm/" in n.name]
-    assert {"Cos", "Sin", "Exp", "Floor"} <= {n.op_type for n in rhythm}
-    assert not any(name in to_half for n in rhythm if n.op_type in ("Cos", "Sin", "Exp", "Floor") for name in n.input)
+    leading = leading_to(model.graph, {"Cos", "Sin", "Exp", "Floor", "Log"})
+    assert {"Cos", "Sin", "Exp", "Floor", "Log", "MatMul"} <= {n.op_type for n in leading}
+    assert not any(n.op_type == "Cast" for n in leading)
+    halves = {i.name for i in model.graph.initializer if i.data_type == onnx.TensorProto.FLOAT16}
+    assert not halves & {name for n in leading for name in n.input}
     assert half.stat().st_size < 0.6 * out.stat().st_size
     assert [p.value for p in onnx.load(half).metadata_props] == [p.value for p in onnx.load(out).metadata_props]
 
@@ -64,6 +77,7 @@ def test_the_int8_copy_runs_and_says_the_same(checkpoint, tmp_path, monkeypatch,
     assert "of the columns" in capsys.readouterr().out
     image, *_ = int8.calibration_images("wideband")
     assert 0 < np.abs(probability(out, image) - probability(small, image)).max() < 0.1
+    assert not any("Quantize" in n.op_type for n in leading_to(onnx.load(small).graph, {"Cos", "Sin", "Exp"}))
     assert small.stat().st_size < 0.4 * out.stat().st_size
     assert [p.value for p in onnx.load(small).metadata_props] == [p.value for p in onnx.load(out).metadata_props]
     assert read_model(small).classes == read_model(out).classes

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The shipped network: a small encoder-decoder whose bottom sees whole rows and whole columns of the image, and which
-hears at what rate each of them repeats itself."""
+hears at what rates its columns repeat themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training.models.rhythm import FREQS, Rhythm, legend
 
 REACH = 17  # pixels that a local mean takes
 ENLARGED = 4.0  # times, so that 5 dB weigh as much as 20 dB in the image itself
-RHYTHM_MIDDLE = 1.5  # what `Rhythm` says lies between -3 and 0
+RHYTHM_MIDDLE = 1.5  # what `Rhythm` says mostly lies between -3 and 0
 LEGEND_MIDDLE = 1.5  # of both numbers of the legend, which lie between 0.2 and 3
 
 
@@ -102,6 +102,7 @@ class Beat(nn.Module):
         self.mix = nn.Sequential(conv(2 * width, width, (1, 3)), conv(width, width, (1, 3)))
 
     def forward(self, image: torch.Tensor, picture: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        """image with its legend and picture without, [N, 1, T, F]; scale: what `Scale` read, [N, scale, 1, 1]."""
         heard = self.rhythm(image, picture) + RHYTHM_MIDDLE
         return self.mix(self.scaled(self.hear(heard), scale))
 

@@ -12,11 +12,12 @@ from torch.nn import functional
 
 GROUP = 4  # columns that are heard together: what a carrier does, it does in all of its columns at once
 WIDER = 9  # groups, for what is faint in one of them
-COMMON = 50.0  # Hz: synchronisation signals of 5 to 20 ms, subframes, slots and their harmonics
-FAST = 250.0  # Hz: slots of 0.25 ms, symbols (TS 36.211 6.12, TS 38.211 5.3.1)
-GSM = (216.7, 433.4, 1733.3)  # Hz: TDMA frames and bursts, 3GPP TS 45.002 4.3
-FREQS = (*(COMMON * k for k in range(1, 84)), *(FAST * k for k in range(17, 121)), *GSM)
+# Hz. Up to 4150 every 50, for synchronisation signals of 5 and 20 ms (TS 36.211 6.11, TS 38.213 4.1) with their harmonics,
+# subframes and slots (TS 36.211 4.1, TS 38.211 4.3.2); up to 30000 every 250, for symbols, whose prefixes of two lengths
+# smear them (TS 36.211 6.12, TS 38.211 5.3.1); GSM's TDMA frames, their second harmonic, and bursts (TS 45.002 4.3).
+FREQS = (*(50.0 * k for k in range(1, 84)), *(250.0 * k for k in range(17, 121)), 216.7, 433.4, 1733.3)
 FAINTEST = 1e-3  # share of a group's variance under which a line is not told from chance
+FLATTEST = 1e-3  # variance, (20 dB)^2, under which a group does not beat
 
 
 def legend(image: torch.Tensor) -> torch.Tensor:
@@ -49,12 +50,13 @@ class Rhythm(nn.Module):
     def forward(self, image: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
         """image: with its legend; picture: without, both [N, 1, T, F]."""
         rows = int(picture.shape[2])
-        row = torch.exp(math.log(10) * functional.conv2d(legend(image), self.upper))  # us, [N, 1, 1, 1]
+        # a mean over [log10, 0] and not a convolution, which GPUs round to 10 bits
+        row = torch.exp(2 * math.log(10) * (legend(image) * self.upper).mean(2, keepdim=True))  # us, [N, 1, 1, 1]
         turns = self.freqs * torch.arange(rows, device=picture.device) * row
         angle = 2 * math.pi * (turns + -1 * torch.floor(turns))
         level = functional.avg_pool2d(picture, (1, GROUP))
         level = level + -1 * level.mean(2, keepdim=True)
-        variance = (level * level).mean(2, keepdim=True) + FAINTEST
+        variance = (level * level).mean(2, keepdim=True) + FLATTEST
         heard = []
         for part in (level, functional.avg_pool2d(level, (1, WIDER), 1, (0, WIDER // 2), count_include_pad=False)):
             real, imaginary = ((2 / rows) * (wave @ part) for wave in (angle.cos(), angle.sin()))

@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import logging
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from ..errors import AtaError
 from ..model import ModelFile
+
+if TYPE_CHECKING:
+    import onnx
 
 log = logging.getLogger("ata")
 PRECISION = "fp16"
@@ -16,10 +20,14 @@ WORKSPACE = 1 << 30  # bytes of GPU memory that the builder may try kernels in
 LARGEST_BATCH = 8
 # Half precision overflows in sums over a whole image.
 KEPT_IN_FLOAT32 = ["ReduceMean", "GlobalAveragePool"]
+# Angles of thousands of radians, which float16 tells to 2 at best; so is all that leads to them.
+ANGULAR = {"Cos", "Sin", "Exp", "Log", "Floor"}
 
 
 def build_engine(trt: ModuleType, logger: object, model: ModelFile) -> bytes:
     """-> the serialized engine. trt: the imported module. AtaError where TensorRT does not take the network."""
+    import onnx
+
     log.info("building a TensorRT %s engine from %s; this takes a minute, once", trt.__version__, model.path)
     flags = trt.NetworkDefinitionCreationFlag
     # From 10 on the graph says what is computed in which precision; before, the builder was told.
@@ -33,7 +41,7 @@ def build_engine(trt: ModuleType, logger: object, model: ModelFile) -> bytes:
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for `warn_of_precision`
-    if not strongly_typed:
+    if not strongly_typed and not angular_nodes(onnx.load_model_from_string(model.content()).graph):
         config.set_flag(trt.BuilderFlag.FP16)
     profile = builder.create_optimization_profile()
     image = (1, model.rows, model.columns)
@@ -45,19 +53,49 @@ def build_engine(trt: ModuleType, logger: object, model: ModelFile) -> bytes:
     return bytes(plan)
 
 
+def angular_nodes(graph: onnx.GraphProto) -> list[str]:
+    """Names of the nodes that compute an angle, a power or a logarithm, and of all that they are computed from."""
+    needed, names = set(), []
+    for node in reversed(graph.node):
+        if node.op_type in ANGULAR or needed & set(node.output):
+            needed |= set(node.input)
+            names.append(node.name)
+    return names
+
+
 def half_precision(content: bytes) -> bytes:
-    """An ONNX file -> the same with weights and arithmetic in float16, float32 at both ends."""
+    """An ONNX file -> the same with weights and arithmetic in float16, float32 at both ends and up to `ANGULAR`."""
     import onnx
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
+    model = onnx.load_model_from_string(content)
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f"node_{number}"
     half = convert_float_to_float16(
-        onnx.load_model_from_string(content),
+        model,
         keep_io_types=True,
         op_block_list=[*DEFAULT_OP_BLOCK_LIST, *KEPT_IN_FLOAT32],
+        node_block_list=angular_nodes(model.graph),
     )
+    _join(half.graph)
     OnnxModel.graph_topological_sort(half.graph)  # the conversion appends its casts at the end
     return half.SerializeToString()
+
+
+def _join(graph: onnx.GraphProto) -> None:
+    """Lets float32 follow float32 directly: the conversion goes through float16 between any two nodes that stay."""
+    from onnx import TensorProto
+
+    casts = [node for node in graph.node if node.op_type == "Cast"]
+    narrowed = {n.output[0]: n.input[0] for n in casts if n.attribute[0].i == TensorProto.FLOAT16}
+    wide = {n.output[0]: narrowed[n.input[0]] for n in casts if n.input[0] in narrowed}
+    for node in graph.node:
+        node.input[:] = [wide.get(name, name) for name in node.input]
+    used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
+    for node in casts:
+        if node.output[0] not in used:
+            graph.node.remove(node)
 
 
 def warn_of_precision(trt: ModuleType, engine: object) -> None:
