@@ -61,7 +61,11 @@ def export_int8(path: Path, out: Path, images: list[np.ndarray]) -> float:
         logging.disable(logging.WARNING)  # it advises to do what is done here
         try:
             quant_pre_process(str(path), str(folded), skip_symbolic_shape=True)
-            exact = angular_nodes(onnx.load(str(folded)).graph)
+            graph = onnx.load(str(folded)).graph
+            exact = angular_nodes(graph)
+            made = {name for node in graph.node if node.name in exact for name in node.output}
+            # and what reads them: a value that one node reads in 8 bits, all of its readers do
+            exact += [node.name for node in graph.node if made & set(node.input)]
             quantize_static(str(folded), str(out), Reader(), QuantFormat.QDQ, per_channel=True, reduce_range=True,
                             nodes_to_exclude=exact)  # fmt: skip
         finally:
