@@ -38,16 +38,8 @@ def on_the_air(recording: Path, folder: Path) -> tuple[Path, float]:
     return copy, meta["global"]["core:sample_rate"]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("recording", type=Path)
-    parser.add_argument("png", type=Path)
-    parser.add_argument("--seconds", type=float, default=50.0, help="from its start to the picture")
-    args = parser.parse_args()
-    grcc = shutil.which("grcc")
-    if grcc is None:
-        print("flowgraph_picture: grcc is not installed", file=sys.stderr)
-        return 2
+def _show(args: argparse.Namespace, grcc: str) -> int:
+    """Runs the flowgraph and saves the screen -> its exit code."""
     application = QtWidgets.QApplication(sys.argv[:1])
     with tempfile.TemporaryDirectory() as scratch:
         recording, rate = on_the_air(args.recording, Path(scratch))
@@ -65,8 +57,31 @@ def main() -> int:
                 ended = program.wait(60)
             finally:
                 program.kill()
-    if not seen or ended:
-        print(f"flowgraph_picture: {args.png} cannot be written, or the flowgraph ended with {ended}", file=sys.stderr)
+    if not seen:
+        raise OSError(f"{args.png} cannot be written")
+    return ended
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("recording", type=Path)
+    parser.add_argument("png", type=Path)
+    parser.add_argument("--seconds", type=float, default=50.0, help="from its start to the picture")
+    args = parser.parse_args()
+    grcc = shutil.which("grcc")
+    if grcc is None:
+        print("flowgraph_picture: grcc is not installed", file=sys.stderr)
+        return 2
+    try:
+        ended = _show(args, grcc)
+    except LookupError:
+        print(f"flowgraph_picture: {args.recording} has no capture or no sample rate", file=sys.stderr)
+        return 2
+    except (OSError, ValueError, subprocess.SubprocessError) as failure:
+        print(f"flowgraph_picture: {failure}", file=sys.stderr)
+        return 2
+    if ended:
+        print(f"flowgraph_picture: the flowgraph ended with {ended}", file=sys.stderr)
         return 2
     with Image.open(args.png) as picture:
         shown = picture.convert("RGB").crop(picture.convert("L").point(lambda v: 255 * (v > 0)).getbbox())
