@@ -85,25 +85,12 @@ def export_half(path: Path, out: Path) -> None:
     kept = [*DEFAULT_OP_BLOCK_LIST, "ReduceMean", "GlobalAveragePool"]  # sums of 65536 overflow
     model = onnx.load(str(path))
     half = convert_float_to_float16(
-        model, keep_io_types=True, op_block_list=kept, node_block_list=angular_nodes(model.graph)
+        model, keep_io_types=True, op_block_list=kept, node_block_list=angular_nodes(model)
     )
-    _join(half.graph)
+    OnnxModel(half).remove_cascaded_cast_nodes()  # float32 to float32 went through float16
     OnnxModel.graph_topological_sort(half.graph)  # the conversion appends its casts at the end
     onnx.checker.check_model(half)
     onnx.save(half, str(out))
-
-
-def _join(graph: onnx.GraphProto) -> None:
-    """Lets what stays float32 follow float32 directly: the conversion goes through float16 between any two nodes."""
-    casts = [node for node in graph.node if node.op_type == "Cast"]
-    narrowed = {n.output[0]: n.input[0] for n in casts if n.attribute[0].i == onnx.TensorProto.FLOAT16}
-    wide = {n.output[0]: narrowed[n.input[0]] for n in casts if n.input[0] in narrowed}
-    for node in graph.node:
-        node.input[:] = [wide.get(name, name) for name in node.input]
-    used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
-    for node in casts:
-        if node.output[0] not in used:
-            graph.node.remove(node)
 
 
 def with_engine(path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from onnxruntime.transformers.onnx_model import OnnxModel
 from tqdm import tqdm
 
 from training.data import Drawn
@@ -23,14 +24,11 @@ ANGULAR = {"Cos", "Sin", "Exp", "Log", "Floor"}
 MOST_CHANGED = 0.02  # share of columns that may get another class
 
 
-def angular_nodes(graph: onnx.GraphProto) -> list[str]:
+def angular_nodes(model: onnx.ModelProto) -> list[str]:
     """Names of the nodes that compute an angle or its likes, of thousands of rad, and of all that they are computed from."""
-    needed, names = set(), []
-    for node in reversed(graph.node):
-        if node.op_type in ANGULAR or needed & set(node.output):
-            needed |= set(node.input)
-            names.append(node.name)
-    return names
+    graph = OnnxModel(model)
+    angular = [node for node in graph.nodes() if node.op_type in ANGULAR]
+    return [n.name for node in angular for n in (node, *graph.get_parent_subgraph_nodes(node, []))]
 
 
 def calibration_images(preset: str) -> list[np.ndarray]:
@@ -61,11 +59,11 @@ def export_int8(path: Path, out: Path, images: list[np.ndarray]) -> float:
         logging.disable(logging.WARNING)  # it advises to do what is done here
         try:
             quant_pre_process(str(path), str(folded), skip_symbolic_shape=True)
-            graph = onnx.load(str(folded)).graph
-            exact = angular_nodes(graph)
-            made = {name for node in graph.node if node.name in exact for name in node.output}
+            whole = onnx.load(str(folded))
+            exact = angular_nodes(whole)
+            made = {name for node in whole.graph.node if node.name in exact for name in node.output}
             # and what reads them: a value that one node reads in 8 bits, all of its readers do
-            exact += [node.name for node in graph.node if made & set(node.input)]
+            exact += [node.name for node in whole.graph.node if made & set(node.input)]
             quantize_static(str(folded), str(out), Reader(), QuantFormat.QDQ, per_channel=True, reduce_range=True,
                             nodes_to_exclude=exact)  # fmt: skip
         finally:

@@ -41,7 +41,7 @@ def build_engine(trt: ModuleType, logger: object, model: ModelFile) -> bytes:
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for `warn_of_precision`
-    if not strongly_typed and not angular_nodes(onnx.load_model_from_string(model.content()).graph):
+    if not strongly_typed and not angular_nodes(onnx.load_model_from_string(model.content())):
         config.set_flag(trt.BuilderFlag.FP16)
     profile = builder.create_optimization_profile()
     image = (1, model.rows, model.columns)
@@ -53,14 +53,13 @@ def build_engine(trt: ModuleType, logger: object, model: ModelFile) -> bytes:
     return bytes(plan)
 
 
-def angular_nodes(graph: onnx.GraphProto) -> list[str]:
+def angular_nodes(model: onnx.ModelProto) -> list[str]:
     """Names of the nodes that compute an angle, a power or a logarithm, and of all that they are computed from."""
-    needed, names = set(), []
-    for node in reversed(graph.node):
-        if node.op_type in ANGULAR or needed & set(node.output):
-            needed |= set(node.input)
-            names.append(node.name)
-    return names
+    from onnxruntime.transformers.onnx_model import OnnxModel
+
+    graph = OnnxModel(model)
+    angular = [node for node in graph.nodes() if node.op_type in ANGULAR]
+    return [n.name for node in angular for n in (node, *graph.get_parent_subgraph_nodes(node, []))]
 
 
 def half_precision(content: bytes) -> bytes:
@@ -76,26 +75,11 @@ def half_precision(content: bytes) -> bytes:
         model,
         keep_io_types=True,
         op_block_list=[*DEFAULT_OP_BLOCK_LIST, *KEPT_IN_FLOAT32],
-        node_block_list=angular_nodes(model.graph),
+        node_block_list=angular_nodes(model),
     )
-    _join(half.graph)
+    OnnxModel(half).remove_cascaded_cast_nodes()  # float32 to float32 went through float16
     OnnxModel.graph_topological_sort(half.graph)  # the conversion appends its casts at the end
     return half.SerializeToString()
-
-
-def _join(graph: onnx.GraphProto) -> None:
-    """Lets float32 follow float32 directly: the conversion goes through float16 between any two nodes that stay."""
-    from onnx import TensorProto
-
-    casts = [node for node in graph.node if node.op_type == "Cast"]
-    narrowed = {n.output[0]: n.input[0] for n in casts if n.attribute[0].i == TensorProto.FLOAT16}
-    wide = {n.output[0]: narrowed[n.input[0]] for n in casts if n.input[0] in narrowed}
-    for node in graph.node:
-        node.input[:] = [wide.get(name, name) for name in node.input]
-    used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
-    for node in casts:
-        if node.output[0] not in used:
-            graph.node.remove(node)
 
 
 def warn_of_precision(trt: ModuleType, engine: object) -> None:
