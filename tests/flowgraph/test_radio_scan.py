@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pmt
 import pytest
-from gnuradio import gr
+from gnuradio import blocks, gr
 from gnuradio.ata.errors import AtaError
 from gnuradio.ata.frame_sink import frame_sink
 from gnuradio.ata.stream import FrameStream, Grid
@@ -60,12 +60,12 @@ def test_a_dongle_that_goes_in_mid_scan_is_one_sentence(folder: Path) -> None:
 
 
 class late_radio(gr.sync_block):
-    """A radio in real time whose samples, of an amplitude that tells their frequency, come `late` seconds late."""
+    """Gives samples in real time, as a throttle does, an amplitude that tells their frequency; they come `late` s late."""
 
     RATE = 1e6
 
     def __init__(self, tag_error: float | None = None) -> None:
-        gr.sync_block.__init__(self, name="late radio", in_sig=None, out_sig=[np.complex64])
+        gr.sync_block.__init__(self, name="late radio", in_sig=[np.complex64], out_sig=[np.complex64])
         self.late = 0.0
         self._begun = time.monotonic()
         self._tuned = [(0, 100e6)]  # from which sample on, Hz
@@ -76,7 +76,6 @@ class late_radio(gr.sync_block):
 
     def work(self, input_items: list[np.ndarray], output_items: list[np.ndarray]) -> int:
         out, done = output_items[0], self.nitems_written(0)
-        time.sleep(0.002)
         count = min(len(out), round((time.monotonic() - self._begun - self.late) * self.RATE) - done)
         if count <= 0:
             return 0
@@ -93,7 +92,10 @@ def test_what_still_waits_in_buffers_at_a_retune_is_not_taken_for_the_new_freque
     radio = late_radio(tag_error)
     sink = frame_sink(FrameStream(Grid(16, 256, 0.5), radio.RATE, 100e6, 10.0, settle_samples=100_000, period=20_000))
     flowgraph = gr.top_block()
-    flowgraph.connect(radio, sink)
+    pace = blocks.throttle(gr.sizeof_gr_complex, radio.RATE)
+    pace.set_max_noutput_items(2000)
+    pace.set_min_output_buffer(1 << 20)  # holds what is late
+    flowgraph.connect(blocks.null_source(gr.sizeof_gr_complex), pace, radio, sink)
     flowgraph.start()
     amplitudes = [np.sqrt(sink.frame_at(100e6).power[:, 128])]
     radio.late = 0.5
