@@ -39,9 +39,12 @@ class Source(Protocol):
 
 
 def scene_power(scene: Scene, use_iq: bool, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
-    """A scene's pixel powers [T, F], from samples with every fault or from the fast path, and its columns."""
+    """A scene's pixel powers [T, F], from samples with every fault or from the fast path, and its columns.
+
+    A clean scene always comes from samples: the fast path knows no floor under the noise.
+    """
     columns = torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES))
-    if not use_iq:
+    if not use_iq and not scene.info.get("clean"):
         return fast_power(scene, ROWS, COLUMNS), columns
     return pixel_power(scene_iq(scene, device)[None], ROWS, COLUMNS)[0].cpu(), columns
 

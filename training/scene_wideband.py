@@ -41,6 +41,8 @@ SHARED_SPECTRUM = 0.08  # of the NR carriers that LTE may share
 GOOD_FILTER = 0.75  # share of receivers that let nothing fold in: what folds has no truth, and often no telling mark
 LOADS = {"idle": 12, "light": 22, "bursty": 24, "partial": 16, "full": 26}
 SNR_DB = (-4.0, 40.0)
+CLEAN_SHARE = 0.04  # of the scenes: so far over the noise that what leaks and quantises is the floor, as in a simulator's
+CLEAN_DB = (20.0, 60.0)  # by which those are raised
 SHORTEST = 1024  # samples of a frame (DESIGN contract 2)
 RATE_STEP = 5e3  # Hz; rates of a whole number of these let every standard's sample grid meet the scene's
 
@@ -70,7 +72,13 @@ def wideband(dice: Dice, samp_rate: float | None = None, frame_ms: float | None 
     receiver = random_receiver(dice.torch) if dice.chance(0.85) else None
     if receiver and dice.chance(GOOD_FILTER):
         receiver.fold_db += 40.0
-    return Scene(rate, count, emitters, receiver, dice.seed, dice.preset, info={"story": story})
+    clean = bool(emitters) and dice.chance(CLEAN_SHARE)
+    if clean:
+        raised = dice.uniform(*CLEAN_DB)
+        for emitter in emitters:
+            emitter.snr_db += raised
+        receiver = receiver if dice.chance(0.3) else None
+    return Scene(rate, count, emitters, receiver, dice.seed, dice.preset, info={"story": story, "clean": clean})
 
 
 def _rate(dice: Dice) -> float:

@@ -23,7 +23,7 @@ from training.scene_iq import scene_iq
 
 LEAST_SNR = 5.0  # dB, in band: carriers above it are asked for
 SHORTEST_MS = 5.0  # frames below it are shown by themselves only
-SNR_DB = (-20, 0, 5, 10, 20, 60)
+SNR_DB = (-20, 0, 5, 10, 20, 40, 100)
 WIDTH_MHZ = (0, 2, 5, 10, 20, 50, 400)  # of the carrier: N_RB x 12 x SCS
 RATE_MSPS = (0, 4, 16, 32, 64, 128, 250)
 FRAME_MS = (0, 2, 5, 10, 20, 40, 100)
