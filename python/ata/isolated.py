@@ -25,6 +25,7 @@ from multiprocessing.connection import Connection
 from .errors import AtaError
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+STARTERS_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 LAST_WORDS = 4096  # bytes kept of what drivers print
 GONE = (EOFError, OSError, pickle.UnpicklingError)  # what a connection raises whose other end was killed
 _context = multiprocessing.get_context("spawn")  # a fork of a process with threads, GNU Radio's among them, is unsafe
@@ -65,7 +66,8 @@ class Channel:
 class Isolated:
     """`run(channel, *args)` in a process of its own; run and args are pickled.
 
-    SIGINT and SIGTERM do not reach the process: whoever started it ends it. It goes with its starter, however that ends.
+    SIGINT, SIGTERM and SIGHUP do not reach the process: whoever started it ends it. It goes with its starter, however
+    that ends.
     """
 
     def __init__(self, run: Callable[..., None], *args: object) -> None:
@@ -134,8 +136,8 @@ class Isolated:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """What starts meanwhile is not ended by Ctrl-C or SIGTERM: a blocked signal stays so in a new process."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    """What starts meanwhile is not ended by these signals: a blocked signal stays so in a new process."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STARTERS_SIGNALS)
     try:
         yield
     finally:
@@ -154,7 +156,7 @@ class _Forward(logging.Handler):
 
 def _begin(connection: Connection, prints: Connection, starter: int, run: Callable[..., None], args: tuple) -> None:
     """The process, from its first line to its last. Drivers print to both outputs, which belong to the command's user."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STARTERS_SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # GNU Radio lets through what is only blocked
     os.dup2(prints.fileno(), 1)
     os.dup2(prints.fileno(), 2)

@@ -60,7 +60,7 @@ def add_live(commands: argparse._SubParsersAction) -> None:
 
 
 def run_live(args: argparse.Namespace) -> int:
-    """Watches until there is enough, or Ctrl-C or SIGTERM; then sums up. The exit code is 0 in all these cases."""
+    """Watches until there is enough, or Ctrl-C, SIGTERM or SIGHUP; then sums up. The exit code is 0 in all these cases."""
     settings = _settings(args)
     piped = args.jsonl == "-"
     screen = LiveScreen(sys.stderr if piped else sys.stdout)

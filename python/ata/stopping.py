@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ctrl-C and SIGTERM, for commands that run until they are told to end."""
+"""Ctrl-C, SIGTERM and a terminal that is closed, for commands that run until they are told to end."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,13 +12,26 @@ from contextlib import contextmanager
 
 @contextmanager
 def ended_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM call `stop`, which ends things in an orderly way; a second one ends them at once."""
-    signals = (signal.SIGINT, signal.SIGTERM)
+    """Ctrl-C, SIGTERM and SIGHUP call `stop`, which ends things in an orderly way; a second one ends them at once.
+
+    SIGHUP, which comes when the terminal is closed, is left alone where it is ignored already, as under nohup; a second
+    one is ignored, for a shell repeats the kernel's. What is written to a closed terminal is lost, and is no error.
+    """
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    terminals = [output for output in (1, 2) if os.isatty(output)]
 
     def end(number: int, _: object) -> None:
         stop()
         for each, handler in before.items():
-            signal.signal(each, handler)
+            signal.signal(each, signal.SIG_IGN if each == signal.SIGHUP else handler)
+        closed = [output for output in terminals if not os.isatty(output)]
+        if closed:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for output in closed:
+                os.dup2(nowhere, output)
+            os.close(nowhere)
 
     before = {number: signal.signal(number, end) for number in signals}
     try:

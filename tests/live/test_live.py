@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`ata-sense live` as its user runs it, with the real gr-osmosdr driver before a server that plays, stops and lies."""
 
+import fcntl
 import json
 import os
 import pty
 import signal
 import subprocess
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -228,6 +231,27 @@ def test_a_terminal_shows_a_table_that_is_redrawn(scene: Path, model: Path) -> N
     assert "label          from           to     width    sure      SNR    on  since" in text
     assert "LTE      799.70 MHz   800.90 MHz  1.20 MHz" in text
     assert "bands: LTE " in text.splitlines()[-1]
+
+
+def test_a_closed_terminal_loses_nothing(scene: Path, model: Path, tmp_path: Path) -> None:
+    """The kernel sends SIGHUP to the command and to the radio's process, and then takes the screen away."""
+    out = tmp_path / "out.jsonl"
+    ours, theirs = pty.openpty()
+    with RtlTcpServer(scene) as server:
+        shown = b""
+        args = command("--source", server.device, *TUNED, "--model", model, "--jsonl", out, "--sigmf",
+                       tmp_path / "out.sigmf-meta")  # fmt: skip
+        owning = partial(fcntl.ioctl, 0, termios.TIOCSCTTY, 0)
+        streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+        with subprocess.Popen(args, **streams, start_new_session=True, preexec_fn=owning) as live:
+            os.close(theirs)
+            while shown.count(b"\033[J") < 3 or b"LTE" not in shown:
+                shown += os.read(ours, 4096)
+            os.close(ours)
+            assert live.wait(PATIENCE) == 0
+    check(lines(out))
+    annotated = sigmf.fromfile(str(tmp_path / "out.sigmf-meta")).get_annotations()
+    assert sum(a["core:sample_count"] for a in annotated) == sum(r["sample_count"] for r in lines(out))
 
 
 @pytest.mark.parametrize(
