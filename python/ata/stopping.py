@@ -15,7 +15,8 @@ def ended_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Ctrl-C, SIGTERM and SIGHUP call `stop`, which ends things in an orderly way; a second one ends them at once.
 
     SIGHUP, which comes when the terminal is closed, is left alone where it is ignored already, as under nohup; a second
-    one is ignored, for a shell repeats the kernel's. What is written to a closed terminal is lost, and is no error.
+    one is ignored, for a shell repeats the kernel's. What would go to the terminal from then on is dropped, for it comes
+    before the terminal is quite gone, and writing to one that is gone is an error.
     """
     signals = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -26,10 +27,9 @@ def ended_by_signals(stop: Callable[[], None]) -> Iterator[None]:
         stop()
         for each, handler in before.items():
             signal.signal(each, signal.SIG_IGN if each == signal.SIGHUP else handler)
-        closed = [output for output in terminals if not os.isatty(output)]
-        if closed:
+        if number == signal.SIGHUP and terminals:
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            for output in closed:
+            for output in terminals:
                 os.dup2(nowhere, output)
             os.close(nowhere)
 

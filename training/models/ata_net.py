@@ -152,8 +152,8 @@ class Stride(nn.Module):
 class Along(nn.Module):
     """What each group of four columns is, by what the others are: [N, inputs, 1, F / 4] -> [N, outputs, 1, F / 4].
 
-    Truth hardly changes within a frame, so time is summed up first: a layer here costs a hundredth of one over pixels,
-    and a few reach across the band, from a carrier's one edge to its other and to its neighbours.
+    Truth hardly changes within a frame, so time is summed up first: all layers here cost as much as one over pixels, and
+    they reach across the band, from a carrier's one edge to its other and to its neighbours.
     """
 
     def __init__(self, scale: int, inputs: int, width: int, outputs: int) -> None:
