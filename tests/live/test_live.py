@@ -11,7 +11,6 @@ import subprocess
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -233,6 +232,12 @@ def test_a_terminal_shows_a_table_that_is_redrawn(scene: Path, model: Path) -> N
     assert "bands: LTE " in text.splitlines()[-1]
 
 
+def _own_terminal() -> None:
+    """In a new process: standard input becomes its terminal, and SIGHUP does what it usually does, under nohup too."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def test_a_closed_terminal_loses_nothing(scene: Path, model: Path, tmp_path: Path) -> None:
     """The kernel sends SIGHUP to the command and to the radio's process, and then takes the screen away."""
     out = tmp_path / "out.jsonl"
@@ -241,9 +246,8 @@ def test_a_closed_terminal_loses_nothing(scene: Path, model: Path, tmp_path: Pat
         shown = b""
         args = command("--source", server.device, *TUNED, "--model", model, "--jsonl", out, "--sigmf",
                        tmp_path / "out.sigmf-meta")  # fmt: skip
-        owning = partial(fcntl.ioctl, 0, termios.TIOCSCTTY, 0)
         streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-        with subprocess.Popen(args, **streams, start_new_session=True, preexec_fn=owning) as live:
+        with subprocess.Popen(args, **streams, start_new_session=True, preexec_fn=_own_terminal) as live:
             os.close(theirs)
             while shown.count(b"\033[J") < 3 or b"LTE" not in shown:
                 shown += os.read(ours, 4096)
