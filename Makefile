@@ -23,7 +23,7 @@ demo:
 	@$(PY) examples/demo.py "$(IQ)" --png "build/demo/$$(basename "$(IQ)").png"
 endif
 
-# In two processes: PyTorch's builds for CUDA bring an LLVM that crashes beside the one that draws windows.
+# In two processes: in one, on Ubuntu 24.04 with PyTorch's build for CUDA, triton's import crashed after the runtime's tests.
 test:
 	@scripts/setup.sh dev
 	@OMP_NUM_THREADS=2 $(PY) -m pytest tests/training
