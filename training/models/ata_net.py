@@ -171,8 +171,8 @@ class Along(nn.Module):
 class Columns(nn.Module):
     """What each column is, at the image's own resolution in frequency: where a band's edges come from.
 
-    Features [N, width, T / 4, F / 4], stem [N, beside, T / 2, F / 2], image [N, 1, T, F] and, of each group of four
-    columns, beat [N, beats, 1, F / 4] and along [N, width, 1, F / 4] -> [N, classes, 1, F].
+    Stem [N, beside, T / 2, F / 2], image [N, 1, T, F] and, of each group of four columns, features over time
+    [N, 2 width, 1, F / 4], beat [N, beats, 1, F / 4] and along [N, width, 1, F / 4] -> [N, classes, 1, F].
     """
 
     def __init__(self, width: int, beside: int, beats: int, classes: int) -> None:
@@ -187,7 +187,7 @@ class Columns(nn.Module):
     def forward(
         self, features: torch.Tensor, stem: torch.Tensor, image: torch.Tensor, beat: torch.Tensor, along: torch.Tensor
     ) -> torch.Tensor:
-        x = self.beat(beat) + self.features(over_time(features)) + along
+        x = self.beat(beat) + self.features(features) + along
         x = functional.interpolate(x, scale_factor=(1.0, 2.0), mode="nearest")
         x = functional.interpolate(x + self.stem(over_time(stem)), scale_factor=(1.0, 2.0), mode="nearest")
         return self.head(self.mix(functional.relu(x + self.image(over_time(image)))))
@@ -236,8 +236,9 @@ class AtaNet(nn.Module):
         x = self.at_end(x, scale)
         wide = functional.interpolate(self.pixels(x), scale_factor=(1.0, 4.0), mode="bilinear", align_corners=False)
         bottom = functional.interpolate(over_time(sixteenth), scale_factor=(1.0, 4.0), mode="nearest")
-        along = self.along(torch.cat([beat, bottom, over_time(x)], 1), scale)
-        return wide + self.columns(x, stem, picture, beat, along)
+        features = over_time(x)
+        along = self.along(torch.cat([beat, bottom, features], 1), scale)
+        return wide + self.columns(features, stem, picture, beat, along)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return functional.interpolate(self.coarse(image), scale_factor=(4.0, 1.0), mode="bilinear", align_corners=False)
