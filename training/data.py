@@ -18,12 +18,20 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from training.augment import second_look
 from training.errors import DataError
 from training.fast_mixing import Frame
-from training.fastpath import fast_power
 from training.scene_draw import draw_scene
-from training.scene_images import CLASSES, COLUMNS, ROWS, ImageSet, open_images, read_truth
+from training.scene_images import (
+    CLASSES,
+    COLUMNS,
+    ROWS,
+    ImageSet,
+    made_as_samples,
+    open_images,
+    read_truth,
+    scene_power,
+)
 from training.scene_iq import scene_iq
 from training.scene_model import Scene, mask_columns
-from training.spectrogram import mathworks_image, normalise, pixel_power, with_legend
+from training.spectrogram import mathworks_image, normalise, with_legend
 
 Example = tuple[torch.Tensor, torch.Tensor]
 FRONT_ENDS = ("ata", "mathworks")
@@ -38,24 +46,13 @@ class Source(Protocol):
     def __getitem__(self, index: int) -> Example: ...
 
 
-def scene_power(scene: Scene, use_iq: bool, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
-    """A scene's pixel powers [T, F], from samples with every fault or from the fast path, and its columns.
-
-    A clean scene always comes from samples: the fast path knows no floor under the noise.
-    """
-    columns = torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES))
-    if not use_iq and not scene.info.get("clean"):
-        return fast_power(scene, ROWS, COLUMNS), columns
-    return pixel_power(scene_iq(scene, device)[None], ROWS, COLUMNS)[0].cpu(), columns
-
-
 @dataclass
 class Drawn:
     """Endless scenes of a preset.
 
     Args:
         first: seed of example 0.
-        iq_share: how many scenes are made as samples, spread evenly.
+        iq_share: how many scenes are made as samples (`made_as_samples`).
         front_end: `ata` as the block sees it (DESIGN contract 2), or `mathworks`, which needs samples.
         fixed: parameters of the preset.
         looks: 2 to use each scene twice, as it is and through another receiver (`augment`); only for `ata`.
@@ -78,10 +75,10 @@ class Drawn:
             columns = torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES))
             return mathworks_image(scene_iq(scene, self.device)[None], COLUMNS)[0].cpu(), columns
         if self._last is None or self._last[0] != number:
-            use_iq = int((number + 1) * self.iq_share) > int(number * self.iq_share)
             scene = self._scene(number)
+            power = scene_power(scene, made_as_samples(scene, number, self.iq_share), self.device)
             frame = Frame(scene.samp_rate, scene.count, ROWS, COLUMNS)
-            self._last = number, frame, *scene_power(scene, use_iq, self.device)
+            self._last = number, frame, power, torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES))
         _, frame, power, columns = self._last
         if look:
             power, columns = second_look(power, columns, frame, self.first + number)

@@ -29,7 +29,7 @@ from training.errors import DataError
 from training.fastpath import fast_power
 from training.scene_draw import draw_scene
 from training.scene_iq import scene_iq
-from training.scene_model import mask_columns, truth
+from training.scene_model import Scene, mask_columns, truth
 from training.spectrogram import pixel_power
 
 FORMAT = 1
@@ -83,7 +83,7 @@ def write_images(preset: str, count: int, seed: int, out: Path, iq_share: float 
                  **fixed) -> Iterator[int]:
     """Writes a set, or goes on with one that was stopped; yields how many frames are complete.
 
-    iq_share: how many frames are made as samples with every fault, spread evenly; the others take the fast path.
+    iq_share: how many frames are made as samples with every fault (`made_as_samples`); the others take the fast path.
     """
     info = {"format": FORMAT, "preset": preset, "seed": seed, "fixed": fixed, "count": count, "iq_share": iq_share,
             "rows": ROWS, "columns": COLUMNS, "classes": list(CLASSES)}
@@ -122,10 +122,23 @@ def write_images(preset: str, count: int, seed: int, out: Path, iq_share: float 
                     yield index + 1
 
 
+def made_as_samples(scene: Scene, index: int, iq_share: float) -> bool:
+    """Whether frame `index` of a set is made as samples: `iq_share` of them, spread evenly, and every clean scene, for
+    the fast path knows no floor under the noise."""
+    return scene.info.get("clean", False) or int((index + 1) * iq_share) > int(index * iq_share)
+
+
+def scene_power(scene: Scene, use_iq: bool, device: str = "cpu") -> torch.Tensor:
+    """A scene's pixel powers float32 [T, F], from samples with every fault or from the fast path."""
+    if use_iq:
+        return pixel_power(scene_iq(scene, device)[None], ROWS, COLUMNS)[0].cpu()
+    return fast_power(scene, ROWS, COLUMNS)
+
+
 def _frame(index: int, preset: str, seed: int, iq_share: float, fixed: dict) -> tuple[np.ndarray, np.ndarray, str]:
     scene = draw_scene(preset, seed + index, **fixed)
-    use_iq = int((index + 1) * iq_share) > int(index * iq_share)
-    power = pixel_power(scene_iq(scene)[None], ROWS, COLUMNS)[0] if use_iq else fast_power(scene, ROWS, COLUMNS)
+    use_iq = made_as_samples(scene, index, iq_share)
+    power = scene_power(scene, use_iq)
     level = 10 * torch.log10(power.clamp(min=torch.finfo(torch.float32).tiny)).numpy()
     level -= np.percentile(level, 10)
     line = {"seed": seed + index, "samp_rate": scene.samp_rate, "count": scene.count, "iq": use_iq,

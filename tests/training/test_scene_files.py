@@ -16,10 +16,11 @@ import torch
 from sigmf.validate import validate
 
 from training import scene_images
+from training.data import Drawn
 from training.errors import DataError
 from training.scene import draw_scene, fast_power, main, mask_columns, scene_iq, truth
 from training.scene_images import open_images, write_images
-from training.spectrogram import normalise
+from training.spectrogram import normalise, pixel_power, with_legend
 
 SCRIPT = Path(__file__).resolve().parents[2] / "training" / "scene.py"
 
@@ -70,6 +71,18 @@ def test_a_set_holds_images_and_masks_of_its_seeds(tmp_path):
     assert np.array_equal(found.mask[1], mask_columns(scene, 256))
     stored = normalise(10 ** (torch.from_numpy(found.level[1].astype(np.float32))[None] / 10))
     assert (stored - normalise(fast_power(scene)[None])).abs().max() < 0.003
+
+
+def test_a_clean_scene_is_made_as_samples_on_every_way_to_training(tmp_path):
+    """The fast path would show a floor that is not there."""
+    small = {"samp_rate": 3.84e6, "frame_ms": 1.0}
+    seed = next(seed for seed in range(500) if draw_scene("wideband", seed, **small).info["clean"])
+    list(write_images("wideband", 1, seed, tmp_path, iq_share=0.0, **small))
+    (line,) = map(json.loads, (tmp_path / "truth.jsonl").read_text().splitlines())
+    assert line["iq"]
+    scene = draw_scene("wideband", seed, **small)
+    image, _ = Drawn("wideband", seed, 0.0, fixed=small)[0]
+    assert torch.equal(image, with_legend(normalise(pixel_power(scene_iq(scene)[None])), scene.count, scene.samp_rate))
 
 
 def test_a_stopped_set_goes_on_and_ends_the_same(tmp_path, monkeypatch):
