@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The frames of the study: the paper protocol as images of one size, made once for each front end and kept.
 
-Seeds do not depend on the front end: both see the same scenes. Test frames are made as samples; so are all of
-MathWorks' images, while ours take the fast path for training and validation, as `train.py` does.
+Seeds do not depend on the front end: both see the same scenes. Validation and test frames are made as samples; so are
+all of MathWorks' images, while our training frames take the fast path.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Maker:
     columns: int = 128
 
     def training(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return self._set("training", "paper", count, TRAINING_SEEDS)
+        return self._set("training", "paper", count, TRAINING_SEEDS, fast=True)
 
     def validation(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         return self._set("validation", "paper", count, VALIDATION_SEEDS)
@@ -47,7 +47,9 @@ class Maker:
         """`count` frames at each noise level: the same scenes at all of them."""
         return {level: self._set(f"test-{level}", "paper-test", count, TEST_SEEDS, level_db=level) for level in PAPER_LEVELS}
 
-    def _set(self, name: str, preset: str, count: int, seed: int, **fixed: object) -> tuple[torch.Tensor, torch.Tensor]:
+    def _set(
+        self, name: str, preset: str, count: int, seed: int, fast: bool = False, **fixed: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """-> images float32 [count, 1, rows, columns] and columns uint8 [count, columns]."""
         folder = self.folder / f"{self.front_end}-{self.rows}x{self.columns}-float32"
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +58,7 @@ class Maker:
             last = min(first + AT_ONCE, count)
             path = folder / f"{name}-{first}-{last}.pt"
             if not path.exists():
-                made = [self._frame(preset, seed + i, fixed) for i in range(first, last)]
+                made = [self._frame(preset, seed + i, fast, fixed) for i in range(first, last)]
                 part = path.with_suffix(f".{os.getpid()}.part")
                 torch.save({"images": torch.stack([m[0] for m in made]), "columns": torch.stack([m[1] for m in made])}, part)
                 part.replace(path)
@@ -64,7 +66,7 @@ class Maker:
         images, columns = (torch.cat([p[key] for p in parts]) for key in ("images", "columns"))
         return images, columns
 
-    def _frame(self, preset: str, seed: int, fixed: dict) -> tuple[torch.Tensor, torch.Tensor]:
+    def _frame(self, preset: str, seed: int, fast: bool, fixed: dict) -> tuple[torch.Tensor, torch.Tensor]:
         if self.columns % self.rows:
             raise DataError(f"{self.columns} columns are no multiple of {self.rows} rows")
         scene = draw_scene(preset, seed, **fixed)
@@ -75,7 +77,7 @@ class Maker:
         if self.front_end == "mathworks":
             step = self.columns // self.rows
             image = mathworks_image(scene_iq(scene)[None], self.columns)[0, :, step // 2 :: step]
-        elif preset == "paper":
+        elif fast:
             image = ours(fast_power(scene, self.rows, self.columns)[None])
         else:
             image = ours(pixel_power(scene_iq(scene)[None], self.rows, self.columns))

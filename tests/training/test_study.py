@@ -7,8 +7,13 @@ import pytest
 import torch
 
 from training import study, study_report
+from training.data import VALIDATION_SEEDS
 from training.evaluate import PAPER_LEVELS
-from training.study_frames import Maker
+from training.fastpath import fast_power
+from training.scene_draw import draw_scene
+from training.scene_iq import scene_iq
+from training.spectrogram import normalise, pixel_power, with_legend
+from training.study_frames import TRAINING_SEEDS, Maker
 
 
 def figures(miou: float) -> dict:
@@ -51,6 +56,16 @@ def test_both_front_ends_see_the_same_scenes(tmp_path):
     assert ours[0].shape == theirs[0].shape == (1, 1, 32, 64)
     assert torch.equal(ours[1], theirs[1]) and not torch.equal(ours[0], theirs[0])
     assert theirs[0].min() >= 0 and theirs[0].max() <= 1
+
+
+def test_only_training_frames_take_the_fast_path(tmp_path):
+    maker = Maker(tmp_path, "ata", 32, 64)
+    scene = draw_scene("paper", VALIDATION_SEEDS)
+    sampled = with_legend(normalise(pixel_power(scene_iq(scene)[None], 32, 64)), scene.count, scene.samp_rate)
+    assert torch.equal(maker.validation(1)[0][0], sampled)
+    scene = draw_scene("paper", TRAINING_SEEDS)
+    expected = with_legend(normalise(fast_power(scene, 32, 64)[None]), scene.count, scene.samp_rate)
+    assert torch.equal(maker.training(1)[0][0], expected)
 
 
 def test_a_whole_study_and_again(tmp_path, capsys):
