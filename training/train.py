@@ -33,13 +33,13 @@ from training.ata import VARIANTS, Adversary, share_gradients
 from training.data import CLASSES, FRONT_ENDS, VALIDATION_SEEDS, Batches, Drawn, Stored, fixed_set, held_out
 from training.errors import DataError
 from training.export import export, read_checkpoint, with_engine
+from training.initial import begin_with
 from training.metrics import Pixels
 from training.models import NAMES, build
 from training.scene_draw import PRESETS
 from training.tensorrt_engine import import_tensorrt
 
 CHECKPOINT_S = 120
-LEAST_INITIAL = 0.5  # of the weights, that those of another run have to fit
 AVERAGE = 0.998  # decay of the weights' running average, which is what is exported
 
 
@@ -76,7 +76,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--name", default="ata-1", help="name of the model, written into the file")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--initial", type=Path, help="checkpoint whose weights to begin with, those that fit")
+    parser.add_argument("--initial", type=Path, help="checkpoint or model file whose weights to begin with")
     parser.add_argument("--engine", action="store_true", help="end with a TensorRT engine too (needs a GPU)")
     args = parser.parse_args(argv)
     for name in ("minutes", "steps", "batch", "rate", "validation", "threads", "width"):
@@ -98,25 +98,13 @@ class Trainer:
         self.options = {"width": args.width} if args.width else {}
         net = build(args.segmenter, len(CLASSES), **self.options)
         self.net = net.to(args.device, memory_format=torch.channels_last)
-        self.initial = self._begin_with(args.initial) if args.initial else None
+        self.initial = begin_with(self.net, args.initial, args.device) if args.initial else None
         self.average = torch.optim.swa_utils.AveragedModel(self.net, multi_avg_fn=torch.no_grad()(follow), use_buffers=True)
         self.adversary = Adversary(args.variant, len(CLASSES), seed=args.seed)
         if self.adversary.net is not None:
             self.adversary.net.to(args.device)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), args.rate, weight_decay=1e-4)
         self.step, self.seconds, self.metrics = 0, 0.0, {}
-
-    def _begin_with(self, path: Path) -> dict:
-        """Takes over a checkpoint's averaged weights -> what it was trained on, and their share; DataError where few fit."""
-        state = read_checkpoint(path, self.args.device)
-        own = self.net.state_dict()
-        fitting = {k: v for k, v in state["average"].items() if k in own and own[k].shape == v.shape}
-        sizes = {k: p.numel() for k, p in self.net.named_parameters()}
-        share = sum(sizes[k] for k in fitting if k in sizes) / sum(sizes.values())
-        if share < LEAST_INITIAL:
-            raise DataError(f"{path} is of another network: only {share:.0%} of the weights fit")
-        self.net.load_state_dict(fitting, strict=False)
-        return {**state["trained"], "taken": round(share, 3)}
 
     @property
     def progress(self) -> float:

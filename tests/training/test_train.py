@@ -18,9 +18,12 @@ import torch
 from training import data, train
 from training.data import CLASSES, Batches, Drawn, Stored
 from training.errors import DataError
+from training.initial import begin_with
+from training.models import build
 from training.scene_images import write_images
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+SHIPPED = max((ROOT / "python/ata/models").glob("*.onnx"))
 SMALL = ["--batch", "2", "--validation", "2", "--workers", "0", "--threads", "1", "--device", "cpu"]
 
 
@@ -96,6 +99,29 @@ def test_weights_of_another_run_are_a_beginning(tmp_path, images, capsys):
     capsys.readouterr()
     assert train.main([*asked, *begin, "--width", "8", "--out", str(tmp_path / "three")]) == 2
     assert "of the weights fit" in capsys.readouterr().err
+    exported = ["--initial", str(tmp_path / "one/model.onnx"), "--width", "8"]
+    assert train.main([*asked, *exported, "--out", str(tmp_path / "four")]) == 2
+    assert "is of another network" in capsys.readouterr().err
+
+
+def test_the_shipped_model_is_a_beginning():
+    """Its batch norms are folded away: taken back, the network does the same with them, and in training nearly so."""
+    net = build("ata_net", len(CLASSES))
+    trained = begin_with(net, SHIPPED, "cpu")
+    assert trained["taken"] == 1.0 and trained["data"] == "wideband"
+    drawn = data.Drawn("wideband", data.VALIDATION_SEEDS)
+    images = torch.stack([drawn[i][0] for i in range(8)])
+    session = onnxruntime.InferenceSession(SHIPPED, providers=["CPUExecutionProvider"])
+    shipped = torch.from_numpy(session.run(["logits"], {"spectrogram": images.numpy()})[0]).softmax(1)
+    with torch.no_grad():
+        assert (net.eval()(images).softmax(1) - shipped).abs().max() < 1e-3
+        assert (net.train()(images).softmax(1) - shipped).abs().mean() < 0.05
+
+
+def test_a_file_that_is_no_model_is_no_beginning(tmp_path):
+    (tmp_path / "x.onnx").write_bytes(b"no model")
+    with pytest.raises(DataError, match="not a model file of this project"):
+        begin_with(build("ata_net", len(CLASSES)), tmp_path / "x.onnx", "cpu")
 
 
 def test_ctrl_c_leaves_a_model_file(tmp_path, images, monkeypatch):
@@ -171,6 +197,7 @@ def test_validation_scenes_are_kept(monkeypatch):
         (["--data", "/nowhere"], "holds no training set"),
         (["--resume"], "no checkpoint"),
         (["--initial", "/nowhere/checkpoint.pt"], "no checkpoint"),
+        (["--initial", "/nowhere/model.onnx"], "no model file"),
         (["--out", "/proc/forbidden"], "/proc/forbidden"),
     ],
 )

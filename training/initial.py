@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a training begins with: the weights of another run's checkpoint, or those in a model file, the shipped one too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import onnx
+import torch
+from torch import nn
+
+from training.errors import DataError
+from training.export import read_checkpoint
+from training.int8 import calibration_images
+from training.scene_draw import PRESETS
+
+LEAST = 0.5  # of the weights, that those of another run have to fit
+
+
+def begin_with(net: nn.Module, path: Path, device: str) -> dict:
+    """Gives a network the weights in `path` -> what they were trained on, and their share of the network.
+
+    DataError where `path` holds no weights, too few that fit, or, for a model file, not exactly this network.
+    """
+    if path.suffix == ".onnx":
+        return _model(net, path, device)
+    state = read_checkpoint(path, device)
+    own = net.state_dict()
+    fitting = {k: v for k, v in state["average"].items() if k in own and own[k].shape == v.shape}
+    sizes = {k: p.numel() for k, p in net.named_parameters()}
+    share = sum(sizes[k] for k in fitting if k in sizes) / sum(sizes.values())
+    if share < LEAST:
+        raise DataError(f"{path} is of another network: only {share:.0%} of the weights fit")
+    net.load_state_dict(fitting, strict=False)
+    return {**state["trained"], "taken": round(share, 3)}
+
+
+def _model(net: nn.Module, path: Path, device: str) -> dict:
+    if not path.exists():
+        raise DataError(f"there is no model file at {path}")
+    try:
+        model = onnx.load(str(path))
+        trained = json.loads(next(p.value for p in model.metadata_props if p.key == "ata"))["trained"]
+    except Exception as failure:  # protobuf and JSON tell wrong files in many ways
+        raise DataError(f"{path} is not a model file of this project") from failure
+    preset = trained.get("data")
+    images = [torch.from_numpy(i).to(device) for i in calibration_images(preset if preset in PRESETS else "wideband")]
+    unfold(net, model, images, path)
+    return {**trained, "taken": 1.0}
+
+
+@torch.no_grad()
+def unfold(net: nn.Module, model: onnx.ModelProto, images: list[torch.Tensor], path: Path) -> None:
+    """Gives a network the weights of its own exported graph; DataError, which names `path`, where it is not its own.
+
+    Export folds each batch norm into the convolution before it. Here the norm gets the mean and the variance that the
+    images [1, 1, T, F] have at its place, and the gain and offset that undo them: the function stays what it was, and
+    training, which normalises by each batch's own, goes on from there.
+    """
+    stored = {i.name: torch.from_numpy(onnx.numpy_helper.to_array(i).copy()) for i in model.graph.initializer}
+    nodes = [[stored.get(name) for name in node.input[1:]] for node in model.graph.node if node.op_type == "Conv"]
+    net.eval()
+    layers = _layers(net, images[0])
+    fits = len(nodes) == len(layers) and all(
+        len(node) == 2 and node[0] is not None and node[0].shape == conv.weight.shape
+        for node, (conv, _) in zip(nodes, layers, strict=True)
+    )
+    reached = {p for pair in layers for layer in pair if layer is not None for p in layer.parameters()}
+    if not fits or reached != set(net.parameters()):
+        raise DataError(f"{path} is of another network, or of one whose weights cannot be taken back from a model file")
+    norms = []
+    for (weight, bias), (conv, norm) in zip(nodes, layers, strict=True):
+        conv.weight.copy_(weight)
+        (conv if norm is None else norm).bias.copy_(bias)
+        if norm is not None:
+            norm.running_mean.zero_()
+            norm.running_var.fill_(1 - norm.eps)
+            norm.weight.fill_(1)
+            norms.append(norm)
+    _measure(net, norms, images)
+
+
+def _layers(net: nn.Module, image: torch.Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d | None]]:
+    """Convolutions in the order in which they run, each with the batch norm that follows it."""
+    layers: list[tuple[nn.Conv2d, nn.BatchNorm2d | None]] = []
+    last: list[torch.Tensor] = []
+
+    def convolved(layer: nn.Module, given: tuple, made: torch.Tensor) -> None:
+        layers.append((layer, None))
+        last[:] = [made]
+
+    def normalised(layer: nn.Module, given: tuple) -> None:
+        if last and given[0] is last[0]:
+            layers[-1] = (layers[-1][0], layer)
+
+    hooks = [m.register_forward_hook(convolved) for m in net.modules() if isinstance(m, nn.Conv2d)]
+    hooks += [m.register_forward_pre_hook(normalised) for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+    net(image)
+    for hook in hooks:
+        hook.remove()
+    return layers
+
+
+def _measure(net: nn.Module, norms: Iterable[nn.BatchNorm2d], images: list[torch.Tensor]) -> None:
+    """Gives batch norms that do nothing yet the statistics of their inputs, and what undoes them."""
+    sums: dict[nn.Module, torch.Tensor] = {}
+
+    def look(layer: nn.Module, given: tuple) -> None:
+        x = given[0].double()
+        sums[layer] = sums.get(layer, 0) + torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))])
+
+    hooks = [norm.register_forward_pre_hook(look) for norm in norms]
+    for image in images:
+        net(image)
+    for hook in hooks:
+        hook.remove()
+    for norm, total in sums.items():
+        mean, square = total / len(images)
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(square - mean.square())
+        norm.weight.copy_((norm.running_var + norm.eps).sqrt())
+        norm.bias.add_(norm.running_mean)
