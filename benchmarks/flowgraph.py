@@ -28,7 +28,8 @@ PARTS = 15  # times that a part of a frame's work is measured; the fastest count
 
 def measure() -> dict[str, float]:
     """-> flowgraph_lossless_msps, flowgraph_live_msps (and the share of frames dropped at that speed),
-    core_share_at_61_44 (the block's threads) and process_share_at_61_44 (with the source's and throttle's),
+    core_share_at_61_44 (the block's threads), stream_share_at_61_44 (of these the one that `work` runs in; the other
+    analyses) and process_share_at_61_44 (with the source's and throttle's),
     latency_p50_ms, latency_p99_ms, rss_mb (the largest), and frame_..._ms: a core's time for each part of a frame."""
     lossless = max((_apart("lossless", "fast") for _ in range(ROUNDS)), key=lambda r: r["msps"])
     live = max((_apart("live", "fast") for _ in range(ROUNDS)), key=lambda r: r["msps"])
@@ -41,6 +42,7 @@ def measure() -> dict[str, float]:
         "flowgraph_live_msps": live["msps"],
         "flowgraph_live_dropped_share": live["dropped_share"],
         "core_share_at_61_44": paced["core_share"],
+        "stream_share_at_61_44": paced["stream_share"],
         "process_share_at_61_44": paced["process_share"],
         "dropped_share_at_61_44": paced["dropped_share"],
         "latency_p50_ms": float(np.percentile(latency, 50)),
@@ -70,20 +72,24 @@ def _flowgraph(mode: str, pace: str, jsonl: str) -> dict[str, float]:
     top = gr.top_block()
     top.connect(*chain, block, blocks.null_sink(gr.sizeof_gr_complex))
 
-    def reached(frames: int) -> tuple[int, float, float, float]:
-        """Waits for that many frames -> samples read, time, and the processor's time for all threads and the others."""
+    own = [f"{block.name()}{block.unique_id()}"]
+
+    def reached(frames: int) -> tuple[int, float, float, float, float]:
+        """Waits for that many frames -> samples read, time, and the processor's time for all threads, for those of the
+        other blocks, and for the block's own."""
         while (read := block.nitems_read(0)) < frames * FRAME:
             time.sleep(1e-3)
-        return read, time.perf_counter(), time.process_time(), _thread_time(others)
+        return read, time.perf_counter(), time.process_time(), _thread_time(others), _thread_time(own)
 
     top.start()
     first, last = reached(WARM_UP), reached(WARM_UP + FRAMES)
     top.stop()
     top.wait()
-    samples, seconds, process, rest = (b - a for a, b in zip(first, last, strict=True))
+    samples, seconds, process, rest, stream = (b - a for a, b in zip(first, last, strict=True))
     return {
         "msps": samples / seconds / 1e6,
         "core_share": (process - rest) / (samples / RATE),
+        "stream_share": stream / (samples / RATE),
         "process_share": process / (samples / RATE),
         "dropped_share": block.dropped_frames / (last[0] / FRAME),
         "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
