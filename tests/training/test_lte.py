@@ -13,7 +13,7 @@ from training.cell_search_lte import search_lte
 from training.errors import DataError
 from training.waveforms.lte import LteConfig, lte_downlink, random_lte
 from training.waveforms.lte_config import DWPTS, LOADS, N_RB, NFFT, SCS, TDD_PATTERNS, UPPTS
-from training.waveforms.lte_control import _places
+from training.waveforms.lte_control import PHICH_TDD, _places
 from training.waveforms.lte_load import allocation, on_and_off
 from training.waveforms.lte_signals import crs_frame, crs_sequences, mbsfn_rs, pss, sss
 from training.waveforms.sequences import gold, gold_qpsk, qpsk
@@ -281,6 +281,16 @@ def test_control_channels_share_the_region(n_rb, ports, normal_cp, symbols):
         left = (~crs).sum() - len(every)
         assert 0 <= left < 36
         assert (pcfich < 12 * n_rb).all() and (phich < 12 * n_rb).all()  # in the first symbol
+
+
+def test_phich_answers_every_uplink_subframe():
+    """TS 36.211 table 6.9-1 from TS 36.213 table 9.1.2-1: a transmission in subframe n is answered in n + k_PHICH."""
+    k_phich = ({2: 4, 3: 7, 4: 6, 7: 4, 8: 7, 9: 6}, {2: 4, 3: 6, 7: 4, 8: 6}, {2: 6, 7: 6}, {2: 6, 3: 6, 4: 6},
+               {2: 6, 3: 6}, {2: 6}, {2: 4, 3: 6, 4: 6, 7: 4, 8: 7})  # fmt: skip
+    for pattern, k, factors in zip(TDD_PATTERNS, k_phich, PHICH_TDD, strict=True):
+        assert set(k) == {n for n in range(10) if pattern[n] == "U"}
+        answers = [(n + k[n]) % 10 for n in k]
+        assert "".join(str(answers.count(n)) for n in range(10)) == factors
 
 
 def test_powers():

@@ -14,7 +14,7 @@ from training.waveforms.lte_config import LteConfig
 from training.waveforms.sequences import qam
 
 # PHICH groups' factor m_i by uplink-downlink configuration and subframe. TS 36.211 table 6.9-1
-PHICH_TDD = ("2100021000", "0100101001", "0000100010", "1000000011", "0000000011", "0000000010", "1100011001")
+PHICH_TDD = ("2100021000", "0100101001", "0001000010", "1000000011", "0000000011", "0000000010", "1100011001")
 # TS 36.212 table 5.1.4-2
 _COLUMNS = np.array([1, 17, 9, 25, 5, 21, 13, 29, 3, 19, 11, 27, 7, 23, 15, 31,
                      0, 16, 8, 24, 4, 20, 12, 28, 2, 18, 10, 26, 6, 22, 14, 30])  # fmt: skip
