@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +73,7 @@ def cce_of_reg(coreset: Coreset, shift: int) -> torch.Tensor:
     bundle = coreset.bundle or 6
     order = torch.arange(regs // bundle)
     if coreset.bundle:
-        rows = next((r for r in (6, 3, 2) if len(order) % r == 0), 1)
+        rows = next((r for r in ((2,) if coreset.zero else (6, 3, 2)) if len(order) % r == 0), 1)
         columns = len(order) // rows
         order = (order % rows * columns + order // rows + shift) % len(order)  # f(x), written x -> bundle
     owner = torch.empty(regs, dtype=torch.long)
@@ -99,6 +100,7 @@ def add_pdcch(canvas: Canvas, coreset: Coreset, rng: torch.Generator) -> None:
 
     span = slice(coreset.first_symbol, coreset.first_symbol + coreset.symbols)
     blocks = slice(coreset.prb_start, coreset.prb_start + coreset.prbs)
+    counted = slice(coreset.prbs) if coreset.zero else blocks  # TS 38.211 7.4.1.3.2: CORESET 0's DM-RS begin with it
     free = canvas.free[:, span, blocks]
     used = used & free.all(1, keepdim=True)
     held = used.any(1, keepdim=True).any(2, keepdim=True) & free if coreset.wideband else used
@@ -113,7 +115,7 @@ def add_pdcch(canvas: Canvas, coreset: Coreset, rng: torch.Generator) -> None:
         symbols,
         lambda n, symbol: (1 << 17) * (14 * n + symbol + 1) * (2 * pci + 1) + 2 * pci,  # TS 38.211 7.4.1.3.1
         3 * canvas.re.shape[2],
-    ).view(len(busy), coreset.symbols, -1, 3)[:, :, blocks]
+    ).view(len(busy), coreset.symbols, -1, 3)[:, :, counted]
     values = torch.zeros(*used.shape, 12, dtype=torch.complex64, device=device)
     values[used] = qam(4, int(used.sum()) * 12, rng).view(-1, 12)
     values[..., 1::4] = dmrs * held[..., None]
@@ -199,9 +201,10 @@ def _fill_pdsch(canvas: Canvas, user: Pdsch, alloc: torch.Tensor, symbols: int, 
         lambda n, symbol: (1 << 17) * (14 * n + symbol + 1) * (2 * pci + 1) + 2 * pci,  # TS 38.211 7.4.1.1.1
         per_block * blocks,
     ).view(len(busy), len(with_dmrs), blocks, per_block)
-    dmrs *= power * (user.cdm_groups / user.cdm_used) ** 0.5  # TS 38.214 table 4.1-1
+    dmrs = power * dmrs.roll(user.dmrs_origin, 2)
     if user.ptrs:
-        _put_ptrs(canvas, user, busy, mask[busy], symbols, with_dmrs, dmrs[:, 0, :, 0])
+        _put_ptrs(canvas, user, busy, alloc[busy], mask[busy], symbols, with_dmrs, dmrs[:, 0, :, 0])
+    dmrs *= (user.cdm_groups / user.cdm_used) ** 0.5  # TS 38.214 table 4.1-1
     for i, symbol in enumerate(with_dmrs):
         row, block = mask[busy, symbol].nonzero(as_tuple=True)
         slot = busy[row]
@@ -213,11 +216,13 @@ def _fill_pdsch(canvas: Canvas, user: Pdsch, alloc: torch.Tensor, symbols: int, 
     canvas.free &= ~mask
 
 
-def _put_ptrs(canvas, user, busy, mask, symbols, with_dmrs, values) -> None:
-    """PT-RS on subcarrier 0 of every K-th block, every L symbols, counted anew from each DM-RS (TS 38.211 7.4.1.2);
-    mask and values of the slots `busy`."""
+def _put_ptrs(canvas, user, busy, alloc, mask, symbols, with_dmrs, values) -> None:
+    """PT-RS on subcarrier 0 of every K-th allocated block, every L symbols, counted anew from each DM-RS (TS 38.211
+    7.4.1.2); alloc, mask and values of the slots `busy`. The cell's identity stands for the user's RNTI."""
     every_block, every_symbol = user.ptrs
-    comb = torch.arange(mask.shape[2], device=mask.device) % every_block == canvas.pci % every_block
+    left_over = alloc.sum(1, keepdim=True) % every_block
+    first = canvas.pci % torch.where(left_over == 0, every_block, left_over)  # k_ref^RB, TS 38.211 7.4.1.2.2
+    comb = (torch.cumsum(alloc, 1) - 1) % every_block == first
     since = 0
     for symbol in range(user.start, user.start + symbols):
         if symbol in with_dmrs:
@@ -230,8 +235,8 @@ def _put_ptrs(canvas, user, busy, mask, symbols, with_dmrs, values) -> None:
 
 # --- CSI-RS --------------------------------------------------------------------------------------------------------
 
-# Subcarriers (re k0) and their symbols (re l0) of each row's elements, and how many ports share each pair of
-# subcarriers: TS 38.211 table 7.4.1.5.3-1.
+# Subcarriers (re k0) and their symbols (re l0) of each row's elements, two neighbours being k' = 0 and 1, and how many
+# ports share each pair of subcarriers: TS 38.211 table 7.4.1.5.3-1.
 _CSI = {
     1: (((0, 0), (4, 0), (8, 0), (0, 4), (4, 4), (8, 4)), 1),
     2: (((0, 0),), 1),
@@ -252,8 +257,8 @@ def add_csi_rs(canvas: Canvas, csi: CsiRs) -> None:
     block = torch.arange(csi.prb_start, min(csi.prb_start + csi.prbs, blocks), device=device)
     if csi.density < 1:
         block = block[block % 2 == csi.offset % 2]
-    per_block = 3 if csi.row == 1 else 1
     pci = canvas.pci
+    alpha = csi.density * ports  # TS 38.211 7.4.1.5.3: 2 rho where there are more ports than one
     for symbol in sorted({csi.symbol + e[1] for e in elements}):
         if symbol >= SYMBOLS:
             continue
@@ -261,13 +266,15 @@ def add_csi_rs(canvas: Canvas, csi: CsiRs) -> None:
             on,
             (symbol,),
             lambda n, symbol: (1 << 10) * (14 * n + symbol + 1) * (2 * pci + 1) + pci,  # TS 38.211 7.4.1.5.2
-            per_block * blocks,
-        )[:, 0].view(-1, blocks, per_block)
+            math.ceil(alpha * blocks) + 1,
+        )[:, 0]
         open_ = (canvas.downlink.to(device)[on] > symbol)[:, None] & ~canvas.closed[on, symbol]
         row, where = open_[:, block].nonzero(as_tuple=True)
         slot, where = on[row], block[where]
         for i, k in enumerate(e[0] for e in elements if csi.symbol + e[1] == symbol):
             # two ports in one pair of subcarriers, one turned by j as two antennas are: [1, 1] + j [1, -1]
-            turn = 1.0 if ports == 1 else complex(0.5**0.5, (0.5**0.5) * (1 - 2 * (i % 2)))
-            value = r[row, where, i if csi.row == 1 else 0] * (turn * amplitude(csi.power_db))
+            pair = i % ports  # k'
+            turn = 1.0 if ports == 1 else complex(0.5**0.5, 0.5**0.5 * (1 - 2 * pair))
+            number = (where * alpha).long() + pair + int((csi.subcarrier + k - pair) * csi.density / 12)  # m'
+            value = r[row, number] * (turn * amplitude(csi.power_db))
             canvas.re[slot, symbol, where, (csi.subcarrier + k) % 12] = value

@@ -34,6 +34,7 @@ class Coreset:
     prb_start, prbs: its resource blocks (prbs a multiple of 6). period: slots between monitoring occasions.
     load: mean number of DCIs in an occasion; levels: the aggregation levels they use. bundle: REGs in a bundle
     when interleaved (0: not interleaved). wideband: DM-RS over the whole set wherever it is used at all.
+    zero: it is CORESET 0, which the PBCH configures.
     """
 
     prb_start: int
@@ -47,6 +48,7 @@ class Coreset:
     bundle: int = 6
     wideband: bool = False
     power_db: float = 0.0
+    zero: bool = False
 
 
 @dataclass
@@ -59,7 +61,8 @@ class Pdsch:
     activity: share of slots it is on; burst: mean slots of a burst; period: when set, on for `burst` slots in
     every `period` slots, from `offset`. start, symbols: the symbols it takes in a full downlink slot.
     order: 4, 16, 64 or 256. dmrs_*: mapping A or B, type 1 or 2, additional positions 0-3, l0 (2 or 3), l1 (11; 12
-    beside LTE), one or two symbols; cdm_groups: groups without data, cdm_used: those that carry DM-RS.
+    beside LTE), one or two symbols, origin: the block they count from (SIB1's: CORESET 0's first); cdm_groups: groups
+    without data, cdm_used: those that carry DM-RS.
     ptrs: (every K blocks, every L symbols) or None.
     """
 
@@ -81,6 +84,7 @@ class Pdsch:
     dmrs_l0: int = 2
     dmrs_l1: int = 11
     dmrs_double: bool = False
+    dmrs_origin: int = 0
     cdm_groups: int = 1
     cdm_used: int = 1
     ptrs: tuple[int, int] | None = None

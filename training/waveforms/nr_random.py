@@ -152,7 +152,7 @@ def random_coresets(d: Draw, blocks: int, load: str, ssb: Ssb | None, scs: float
     period = round(d.pick((0.005, 0.010, 0.020, 0.020, 0.040)) * scs / 15)
     symbols = d.integer(1, 3)
     control = [
-        Coreset(start, size, symbols, 0, period, d.integer(0, period - 1), 1.0, (4, 8, 16)),
+        Coreset(start, size, symbols, 0, period, d.integer(0, period - 1), 1.0, (4, 8, 16), zero=True),
     ]
     if load == "idle" and d.chance(0.6):
         return control
@@ -222,13 +222,14 @@ def random_pdsch(d: Draw, prbs: tuple[tuple[int, int], ...], l0: int, first_symb
 
 
 def _system_information(d: Draw, control: Coreset, scs: float, l0: int) -> Pdsch:
-    """SIB1 or paging: QPSK inside CORESET 0's blocks, one slot in each of its periods."""
+    """SIB1: QPSK inside CORESET 0's blocks, one slot in each of its periods."""
     width = d.integer(min(6, control.prbs), control.prbs)
     low = control.prb_start + d.integer(0, control.prbs - width)
     start = min(control.symbols, l0)
     return Pdsch(
         ((low, width),), burst=1, period=control.period * d.pick((1, 2, 4)), offset=control.offset,
         start=start, symbols=d.pick((14, 12)) - start, dmrs_l0=l0, dmrs_additional=2, cdm_groups=2,
+        dmrs_origin=control.prb_start,
     )  # fmt: skip
 
 
@@ -242,7 +243,8 @@ def random_csi_rs(d: Draw, blocks: int, scs: float) -> tuple[CsiRs, ...]:
     if d.chance(0.45):
         period = round(d.pick((0.005, 0.010, 0.020, 0.040)) * scs / 15)
         row = d.integer(2, 5)
-        k0 = 2 * d.integer(0, 4 if row != 4 else 2) if row > 2 else d.integer(0, 11)
+        step, most = {2: (1, 11), 4: (4, 2)}.get(row, (2, 4))  # TS 38.211 7.4.1.5.3
+        k0 = step * d.integer(0, most)
         density = 0.5 if row < 4 and d.chance(0.4) else 1.0
         found.append(CsiRs(row, 0, blocks, period, d.integer(0, period - 1), d.integer(5, 12), k0, density))
     return tuple(found)
