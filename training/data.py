@@ -89,32 +89,30 @@ class Drawn:
 
 
 class Stored:
-    """A folder written by `scene.py --images`, shuffled anew each time round; its last frames are held out."""
+    """A folder written by `scene.py --images`, shuffled anew each time round; `info` is its set.json."""
 
-    def __init__(self, folder: Path, held_out: int, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int) -> None:
         self.folder, self.seed = folder, seed
-        info = open_images(folder).info
+        self.info = info = open_images(folder).info
         if (info["rows"], info["columns"], tuple(info["classes"])) != (ROWS, COLUMNS, CLASSES):
             raise DataError(f"{folder} holds {info['rows']} x {info['columns']} frames of {info['classes']}")
-        self.last = info["done"] - held_out
-        if self.last < 1:
-            raise DataError(f"{folder} holds {info['done']} frames, too few to hold {held_out} out for validation")
+        if info["done"] < 1:
+            raise DataError(f"{folder} holds no complete frame")
         self.opened: ImageSet | None = None  # in the process that reads
         self.scales = [(line["count"], line["samp_rate"]) for line in read_truth(folder)]
         self.order: tuple[int, torch.Tensor] = (-1, torch.empty(0))
 
     def __getitem__(self, index: int) -> Example:
-        turn, place = divmod(index, self.last)
+        turn, place = divmod(index, self.info["done"])
         if self.order[0] != turn:
-            self.order = turn, torch.randperm(self.last, generator=torch.Generator().manual_seed(self.seed * 7919 + turn))
-        return self.frame(int(self.order[1][place]))
-
-    def frame(self, index: int) -> Example:
+            chance = torch.Generator().manual_seed(self.seed * 7919 + turn)
+            self.order = turn, torch.randperm(self.info["done"], generator=chance)
+        frame = int(self.order[1][place])
         if self.opened is None:
             self.opened = open_images(self.folder)
-        level = torch.from_numpy(self.opened.level[index].astype("float32"))
-        image = with_legend(normalise(10 ** (level / 10)[None]), *self.scales[index])
-        return image, torch.from_numpy(self.opened.mask[index].copy())
+        level = torch.from_numpy(self.opened.level[frame].astype("float32"))
+        image = with_legend(normalise(10 ** (level / 10)[None]), *self.scales[frame])
+        return image, torch.from_numpy(self.opened.mask[frame].copy())
 
 
 class Batches(IterableDataset):
@@ -172,12 +170,6 @@ def fixed_set(
         torch.save(kept, part)
         part.replace(path)
     return list(zip(kept["images"].split(batch), kept["columns"].split(batch), strict=True))
-
-
-def held_out(stored: Stored, count: int, batch: int = 16) -> list[Example]:
-    """The frames of a folder that training leaves alone, as batches."""
-    images, columns = zip(*(stored.frame(stored.last + i) for i in range(count)), strict=True)
-    return list(zip(torch.stack(images).split(batch), torch.stack(columns).split(batch), strict=True))
 
 
 def _generates(path: Path) -> bool:

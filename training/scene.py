@@ -50,7 +50,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="seed of the first scene; the next ones count up")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--images", action="store_true", help="a training set of spectrograms and masks, no recordings")
-    parser.add_argument("--iq-share", type=_share, default=0.0, help="share of --images made as samples, all faults")
+    parser.add_argument("--iq-share", type=_share, default=0.05, help="share of --images made as samples, all faults")
     parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, help="processes for --images")
     parser.add_argument("--samp-rate", type=_above_zero, help="fixed sample rate, Hz (wideband)")
     parser.add_argument("--frame-ms", type=_above_zero, help="fixed length, ms (wideband, demo)")

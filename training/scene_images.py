@@ -58,7 +58,8 @@ def open_images(folder: Path) -> ImageSet:
     try:
         level, mask = (np.load(folder / name, mmap_mode="r")[: info["done"]] for name in ("level.npy", "mask.npy"))
         sizes = (info["done"], info["rows"], info["columns"])
-        whole = (*level.shape, *mask.shape) == (*sizes, info["done"], info["columns"]) and info["classes"]
+        whole = (*level.shape, *mask.shape) == (*sizes, info["done"], info["columns"])
+        whole = whole and {"preset", "fixed", "classes"} <= info.keys()
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         whole = False
     if not whole:
@@ -79,7 +80,7 @@ def read_truth(folder: Path) -> list[dict]:
     return found
 
 
-def write_images(preset: str, count: int, seed: int, out: Path, iq_share: float = 0.0, workers: int = 1,
+def write_images(preset: str, count: int, seed: int, out: Path, iq_share: float = 0.05, workers: int = 1,
                  **fixed) -> Iterator[int]:
     """Writes a set, or goes on with one that was stopped; yields how many frames are complete.
 

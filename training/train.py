@@ -30,7 +30,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from training.ata import VARIANTS, Adversary, share_gradients
-from training.data import CLASSES, FRONT_ENDS, VALIDATION_SEEDS, Batches, Drawn, Stored, fixed_set, held_out
+from training.data import CLASSES, FRONT_ENDS, VALIDATION_SEEDS, Batches, Drawn, Stored, fixed_set
 from training.errors import DataError
 from training.export import export, read_checkpoint, with_engine
 from training.initial import begin_with
@@ -218,17 +218,19 @@ class Ranks:
 
 
 def datasets(args: argparse.Namespace, first_batch: int, ranks: Ranks) -> tuple[Batches, list]:
-    """-> training batches from `first_batch` on, and the validation set (only where it is used: rank 0)."""
+    """-> training batches from `first_batch` on, and the validation set (only where it is used: rank 0), of the same preset
+    and always made as samples."""
     if args.data:
-        source = Stored(args.data, args.validation, args.seed)
-        validation = held_out(source, args.validation, args.batch) if ranks.rank == 0 else []
+        source = Stored(args.data, args.seed)
+        preset, front_end, fixed = source.info["preset"], "ata", source.info["fixed"]
     else:
-        looks = 2 if args.front_end == "ata" else 1
-        source = Drawn(args.preset, args.seed << 32, args.iq_share, args.front_end, looks=looks)
-        validation = []
-        if ranks.rank == 0:
-            count, seeds = args.validation, VALIDATION_SEEDS
-            validation = fixed_set(args.preset, count, seeds, args.workers, args.front_end, args.batch)
+        preset, front_end, fixed = args.preset, args.front_end, {}
+        looks = 2 if front_end == "ata" else 1
+        source = Drawn(preset, args.seed << 32, args.iq_share, front_end, looks=looks, device=args.device)
+    validation = []
+    if ranks.rank == 0:
+        count, seeds = args.validation, VALIDATION_SEEDS
+        validation = fixed_set(preset, count, seeds, args.workers, front_end, args.batch, **fixed)
     return Batches(source, args.batch, first_batch, ranks.rank, ranks.count), validation
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
@@ -36,7 +37,7 @@ def cache(tmp_path_factory, monkeypatch):
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("set") / "images"
-    for _ in write_images("wideband", 10, 3, folder):
+    for _ in write_images("wideband", 10, 3, folder, samp_rate=3.84e6, frame_ms=1.0):
         pass
     return folder
 
@@ -136,7 +137,8 @@ def test_two_processes_train_one_network(tmp_path, images):
     """torchrun over gloo: the gradients are averaged, so both end with the same weights, and one of them writes."""
     script = tmp_path / "both.py"
     script.write_text(
-        "import os, sys, torch\nfrom training import train\n"
+        "import os, pathlib, sys, torch\nfrom training import data, train\n"
+        f"data.CACHE = pathlib.Path(r'{data.CACHE}')\n"
         "trainer = train.run(train.arguments(sys.argv[1:]))\n"
         f"torch.save(trainer.net.state_dict(), r'{tmp_path}/' + os.environ['RANK'] + '.weights')\n"
     )
@@ -177,11 +179,27 @@ def test_processes_share_out_the_examples():
     assert sorted(seen) == list(range(12))
 
 
-def test_stored_frames_held_out_are_never_trained_on(images):
-    stored = Stored(images, 3, seed=1)
-    order = [int(stored[i] and stored.order[1][i % 7]) for i in range(14)]
-    assert sorted(order[:7]) == list(range(7)) and sorted(order[7:]) == list(range(7)) and order[:7] != order[7:]
-    assert len(data.held_out(stored, 3)[0][0]) == 3
+def test_stored_frames_come_in_another_order_each_time_round(images):
+    stored = Stored(images, seed=1)
+    order = [int(stored[i] and stored.order[1][i % 10]) for i in range(20)]
+    assert sorted(order[:10]) == list(range(10)) and sorted(order[10:]) == list(range(10)) and order[:10] != order[10:]
+
+
+def test_validation_is_made_as_samples_whatever_is_trained_on(images, tmp_path):
+    """--data: scenes of the folder's own preset and parameters, from seeds that no training has."""
+    asked = train.arguments([*SMALL, "--data", str(images), "--out", str(tmp_path)])
+    _, validation = train.datasets(asked, 0, train.Ranks("cpu"))
+    wanted = Drawn("wideband", data.VALIDATION_SEEDS, 1.0, fixed={"samp_rate": 3.84e6, "frame_ms": 1.0})
+    assert sum(len(image) for image, _ in validation) == 2
+    for image, columns, index in zip(*validation[0], range(2), strict=True):
+        assert torch.equal(image, wanted[index][0]) and torch.equal(columns, wanted[index][1])
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:1"])
+def test_scenes_are_made_on_the_device_that_trains(device):
+    other_rank = SimpleNamespace(rank=1, count=2)  # which has no validation set
+    batches, _ = train.datasets(train.arguments([*SMALL, "--device", device]), 0, other_rank)
+    assert batches.source.device == device
 
 
 def test_validation_scenes_are_kept(monkeypatch):
@@ -236,9 +254,10 @@ def test_a_damaged_set_is_one_sentence(tmp_path, images, capsys, damage):
     assert "damaged training set" in said and "\n" not in said
 
 
-def test_a_set_too_small_to_hold_frames_out(images):
-    with pytest.raises(DataError, match="too few"):
-        Stored(images, 10, seed=1)
+def test_a_set_stopped_before_its_first_frame(tmp_path):
+    next(iter(write_images("wideband", 10, 3, tmp_path)))
+    with pytest.raises(DataError, match="no complete frame"):
+        Stored(tmp_path, seed=1)
 
 
 def test_bad_numbers_are_refused(capsys):
