@@ -237,21 +237,20 @@ def test_tdd_pattern(tdd, normal_cp):
         for subframe, kind in enumerate(TDD_PATTERNS[tdd]):
             downlink = {"D": config.symbols, "S": DWPTS[normal_cp][special], "U": 0}[kind]
             assert not sent[subframe, downlink:].any()
-            assert sent[subframe, : min(downlink, 1)].all()
-            if kind == "D":
-                assert sent[subframe].all()
-    config = replace(config, uplink_db=-10.0, uplink_load=1.0, bandwidth=5e6)
-    wave = lte_downlink(config, 0.010, rng(1))
-    downlink, uplink = wave.grids
-    symbols = TDD_PATTERNS[tdd].count("U") * config.symbols + TDD_PATTERNS[tdd].count("S") * UPPTS[normal_cp][special]
-    assert int((uplink.start < 0.010 - 1e-6).sum()) == symbols
-    assert uplink.first_subcarrier == downlink.first_subcarrier + SCS / 2
-    # nothing of the terminals falls into what the base station sends
-    lasts = 1 / SCS
-    sent = (downlink.re != 0).any(1)
-    used, last_cp = downlink.start[sent], downlink.cp[sent]
-    for begin, cp in zip(uplink.start.tolist(), uplink.cp.tolist(), strict=True):
-        assert not ((used < begin + cp + lasts - 1e-7) & (used + last_cp + lasts > begin + 1e-7)).any()
+            assert sent[subframe, :downlink].all()
+        config = replace(config, uplink_db=-10.0, uplink_load=1.0, bandwidth=5e6)
+        wave = lte_downlink(config, 0.010, rng(1))
+        downlink, uplink = wave.grids
+        specials, uplinks = (TDD_PATTERNS[tdd].count(kind) for kind in "SU")
+        symbols = uplinks * config.symbols + specials * UPPTS[normal_cp][special]
+        assert int((uplink.start < 0.010 - 1e-6).sum()) == symbols
+        assert uplink.first_subcarrier == downlink.first_subcarrier + SCS / 2
+        # nothing of the terminals falls into what the base station sends
+        lasts = 1 / SCS
+        sent = (downlink.re != 0).any(1)
+        used, last_cp = downlink.start[sent], downlink.cp[sent]
+        for begin, cp in zip(uplink.start.tolist(), uplink.cp.tolist(), strict=True):
+            assert not ((used < begin + cp + lasts - 1e-7) & (used + last_cp + lasts > begin + 1e-7)).any()
 
 
 def test_special_subframes_last_as_the_standard_counts_them():
@@ -335,6 +334,21 @@ def test_mbsfn_subframes():
     counts = [int(torch.isclose(no_dc[symbol - 2, first::2], values).sum()) for symbol, first, values in
               (mbsfn_rs(area, 3, 25)[0] for area in range(256))]
     assert max(counts) == 150 and sorted(counts)[-2] < 60  # one area's sequence, exactly
+
+
+@pytest.mark.parametrize(("ports", "control", "symbols"), [(1, 1, 1), (2, 1, 1), (4, 1, 2), (4, 3, 2), (2, 3, 2)])
+def test_control_region_of_mbsfn_subframes(ports, control, symbols):
+    """TS 36.211 table 6.7-1: one or two symbols, with four ports always two, which hold every port's CRS; PMCH follows."""
+    config = LteConfig(cell_id=9, bandwidth=5e6, ports=ports, mbsfn=(3,), control=control, control_load=1.0, pmch=True)
+    wave = lte_downlink(config, 0.010, rng())
+    control_region, pmch = wave.grids[0].re.view(-1, 14, 301)[3], wave.grids[1]
+    assert (control_region != 0).any(1).tolist() == [s < symbols for s in range(14)]
+    no_dc = torch.cat([control_region[:symbols, :150], control_region[:symbols, 151:]], 1)
+    for port in crs_frame(9, ports, 25, True)[:, 3, :symbols]:
+        factor = no_dc[port != 0] / port[port != 0]
+        assert len(factor) and torch.allclose(factor, factor[0].expand_as(factor), atol=1e-4)
+    assert len(pmch.start) == 12 - symbols
+    assert float(pmch.start[0]) == pytest.approx(3e-3 + symbols * 2560 / 30.72e6)
 
 
 # --- against themselves ----------------------------------------------------------------------------------------------

@@ -296,6 +296,24 @@ def test_dvb_t_pilots():
     assert 0.3 < float((signs > 0).float().mean()) < 0.7, "pilots of one sign make a pulse"
 
 
+def test_dvb_t_pilots_are_gnu_radios():
+    """Another implementation of ETSI EN 300 744 4.5: its scattered pilots of four symbols have our signs and places."""
+    dtv = pytest.importorskip("gnuradio.dtv", reason="GNU Radio's gr-dtv is not installed")
+    from gnuradio import blocks, gr
+
+    graph = gr.top_block()
+    source, sink = blocks.vector_source_c([0j] * (4 * 1512), False, 1512), blocks.vector_sink_c(2048)
+    pilots = dtv.dvbt_reference_signals(gr.sizeof_gr_complex, 1512, 2048, dtv.MOD_QPSK, dtv.NH, dtv.C1_2, dtv.C1_2,
+                                        dtv.GI_1_32, dtv.T2k, 0, 0)
+    graph.connect(source, pilots, sink)
+    graph.run()
+    theirs = np.fft.fftshift(np.fft.fft(np.array(sink.data()).reshape(4, 2048)), axes=1)[:, 172:][:, :1705]
+    ours = dvb_t(rng(9), 0.01, "2k").grids[0].re.numpy()
+    for symbol in range(4):
+        scattered = slice(3 * symbol, None, 12)
+        assert np.array_equal(np.sign(theirs[symbol, scattered].real), np.sign(ours[symbol, scattered].real))
+
+
 def test_random_bursts_are_apart_and_busy_as_asked():
     for busy in (0.1, 0.5, 0.9):
         on = bursts(rng(10), 4.0, 1e-3, busy)

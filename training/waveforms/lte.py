@@ -148,5 +148,6 @@ def _pmch(config: LteConfig, index: torch.Tensor, begin: float, rng: torch.Gener
         for symbol, first, values in mbsfn_rs(area, subframe, config.n_rb):
             re[index[rows] % 10 == subframe, symbol, first::2] = values
     middle = width // 2
-    region = slice(2, 12)  # after a non-MBSFN region of at most two symbols
+    # after a non-MBSFN region of as many symbols as control may take, TS 36.211 table 6.7-1
+    region = slice(1 if config.control == 1 and config.n_rb > 10 and config.ports < 4 else 2, 12)
     return [Grid(_with_dc(re[:, region]), SCS, -middle * SCS, start[:, region].reshape(-1), cp[:, region].reshape(-1))]

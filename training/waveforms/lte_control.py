@@ -27,8 +27,9 @@ def control_symbols(config: LteConfig, number: np.ndarray, rng: torch.Generator)
     if config.control_varies:
         cfi = torch.randint(1, config.control + 1, (len(number),), generator=rng).numpy()
     count = cfi + (config.n_rb <= 10)
-    short = np.isin(number, config.mbsfn) | (np.isin(number, (1, 6)) & (config.tdd is not None))
-    return np.where(short, np.minimum(count, 2), count)
+    mbsfn = np.isin(number, config.mbsfn)
+    short = mbsfn | (np.isin(number, (1, 6)) & (config.tdd is not None))
+    return np.where(mbsfn & (config.ports == 4), 2, np.where(short, np.minimum(count, 2), count))
 
 
 @lru_cache(maxsize=64)

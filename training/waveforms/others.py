@@ -55,7 +55,7 @@ def dvb_t(rng: torch.Generator, duration: float, mode: str) -> OfdmWaveform:
     start = (torch.arange(count, dtype=torch.float64) - 1 - float(torch.rand(1, generator=rng))) * symbol
     re = qam(64, count * carriers, rng).view(count, carriers)
     # 4.5.2: pilots are +-4/3 after the sequence of X^11 + X^2 + 1
-    pilots = 4 / 3 * (1 - 2 * m_sequence((9, 0), (1,) * 11, carriers)).to(re.dtype)
+    pilots = 4 / 3 * (1 - 2 * m_sequence((2, 0), (1,) * 11, carriers)).to(re.dtype)
     continual = [k + 1704 * part for part in range(carriers // 1704) for k in _CONTINUAL]
     re[:, continual] = pilots[continual]
     for s in range(count):
