@@ -40,11 +40,14 @@ def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
         gain = between(receiver.power_response(freqs).sqrt(), step)[:bins]
         spectrum[: bins - bins // 2] *= gain[bins // 2 :]
         spectrum[bins - bins // 2 :] *= gain[: bins // 2]
+    offset = receiver.carrier_offset if receiver else 0.0
     for emitter in scene.emitters:
-        _add(spectrum, emitter, scene, span)
+        _add(spectrum, replace(emitter, center=emitter.center + offset), scene, span)
     iq = _samples_of(spectrum)[round(LEAD * rate) :][: scene.count]
-    # the filter is in the spectrum already
-    return replace(receiver, tilt_db=0.0, ripple_db=0.0, edge_db=0.0).apply(iq, rate) if receiver else iq
+    if not receiver:
+        return iq
+    # offset and filter are in the spectrum already
+    return replace(receiver, carrier_offset=0.0, tilt_db=0.0, ripple_db=0.0, edge_db=0.0).apply(iq, rate)
 
 
 def _add(spectrum: torch.Tensor, emitter: Emitter, scene: Scene, span: float) -> None:

@@ -35,6 +35,7 @@ USUAL_FRAME = 0.62
 CHANNEL_MHZ = {1.4: 1, 3: 1, 5: 3, 10: 5, 15: 3, 20: 6, 25: 1, 30: 1.5, 40: 2, 50: 1.5, 60: 1, 80: 1, 100: 1.5}
 TDD_SHARE = 0.4
 SEVERAL_CELLS = 0.3  # of the carriers that fade: more base stations on the frequency
+LATEST = 10e-6  # s by which a base station in step arrives after the first: 3 km further away
 UPLINK_SHARE = 0.12  # of neighbours: terminals of a carrier whose downlink is elsewhere
 FULL_OF_OTHERS = 0.35  # of the bands that one emitter fills: neither LTE nor NR
 SHARED_SPECTRUM = 0.08  # of the NR carriers that LTE may share
@@ -168,12 +169,15 @@ def _carrier(dice: Dice, plan: Plan, near: float | None = None, center: float | 
     if found[0].channel is not None and dice.chance(SEVERAL_CELLS):
         cell = len(plan.taken)
         found[0].cell = cell
-        for _ in range(dice.pick({1: 3, 2: 1})):
+        for number in range(dice.pick({1: 3, 2: 1})):
             traits = {"duplex": traits["duplex"], "load": dice.pick(LOADS)}
-            if traits["duplex"] == "tdd" or dice.chance(0.5):
+            in_step = traits["duplex"] == "tdd" or dice.chance(0.5)
+            if in_step:
                 traits |= _in_step(waveform)
             other = _downlink(dice, plan, label, bandwidth, scs, traits)
             if other is not None:
+                if in_step:
+                    other = _later(other, np.random.default_rng([dice.seed, cell, number]).uniform(0, LATEST))
                 below = max(level - dice.log_uniform(1, 25), SNR_DB[0])
                 found.append(Emitter(other, place + dice.uniform(-300, 300), below, random_channel(dice.torch), shoulder,
                                      cell))
@@ -187,6 +191,11 @@ def _in_step(waveform: OfdmWaveform) -> dict:
         shared = ("start", "normal_cp") if tdd is None else ("start", "normal_cp", "tdd", "special")
         return {name: info[name] for name in shared}
     return {"start": info["start"]} | ({"tdd": Tdd(**tdd)} if tdd else {})
+
+
+def _later(waveform: OfdmWaveform, delay: float) -> OfdmWaveform:
+    """The waveform as it arrives `delay` s later."""
+    return replace(waveform, grids=[replace(grid, start=grid.start + delay) for grid in waveform.grids])
 
 
 def _channel_width(dice: Dice, plan: Plan, near: float | None) -> tuple[str, float, float]:

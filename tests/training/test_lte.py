@@ -503,6 +503,7 @@ def test_uplink_alone_is_another():
     for _ in range(30):
         wave = random_uplink(source, 0.010, 20e6)
         assert (wave.label, wave.kind) == ("other", "uplink")
+        assert (wave.info["scs"] > 15e3) <= (wave.info["standard"] == "NR")
         assert wave.carrier[1] - wave.carrier[0] <= 20e6
         kinds.add((wave.info["scs"], wave.info["tdd"]))
         if wave.active is None:
@@ -512,6 +513,8 @@ def test_uplink_alone_is_another():
         assert wave.carrier[0] <= wave.active[0] < wave.active[1] <= wave.carrier[1]
         assert torch.isfinite(torch.view_as_real(wave.iq(1000))).all()
     assert len(kinds) >= 4
+    named = [random_uplink(source, 0.001, label=None) for _ in range(10)]
+    assert {w.label for w in named} == {"LTE", "NR"} and all(w.label == w.info["standard"] for w in named)
     with pytest.raises(DataError, match="fits"):
         for _ in range(20):
             random_uplink(source, 0.010, 1e6)

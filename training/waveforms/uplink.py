@@ -116,10 +116,13 @@ def _pusch(wide: int, symbols: int, order: int, group: int, layout: _Layout, rng
     return re
 
 
-def random_uplink(rng: torch.Generator, duration: float, max_bandwidth: float = 20e6) -> OfdmWaveform:
+def random_uplink(
+    rng: torch.Generator, duration: float, max_bandwidth: float = 20e6, label: str | None = "other"
+) -> OfdmWaveform:
     """Terminals of an LTE or NR carrier no wider than `max_bandwidth` Hz, FDD or in the uplink part of a TDD pattern.
 
-    A neighbour: label "other", kind "uplink". DataError where no carrier is that narrow.
+    A neighbour, of kind "uplink"; its info names the "standard". label: None for that of the standard, "LTE" or "NR".
+    DataError where no carrier is that narrow.
     """
 
     def draw() -> float:
@@ -127,7 +130,8 @@ def random_uplink(rng: torch.Generator, duration: float, max_bandwidth: float = 
 
     tdd = draw() < 0.4
     load = 0.02 * 50 ** draw()
-    if draw() < 0.5:
+    standard = "LTE" if draw() < 0.5 else "NR"
+    if standard == "LTE":
         usable = [n for bandwidth, n in LTE_N_RB.items() if bandwidth <= max_bandwidth]
         if not usable:
             raise DataError(f"no LTE carrier fits into {max_bandwidth:g} Hz")
@@ -161,5 +165,5 @@ def random_uplink(rng: torch.Generator, duration: float, max_bandwidth: float = 
     if bool(sent.any()):
         re = re / re[sent].abs().square().mean().sqrt()
     grid = Grid(re[rows], float(scs), first, start[rows], cp[rows])
-    info = {"prb": n_rb, "scs": float(scs), "tdd": tdd, "load": load}
-    return OfdmWaveform("other", "uplink", grid.band, [grid], float(rate), duration, info)
+    info = {"standard": standard, "prb": n_rb, "scs": float(scs), "tdd": tdd, "load": load}
+    return OfdmWaveform(label or standard, "uplink", grid.band, [grid], float(rate), duration, info)
