@@ -16,7 +16,7 @@ from training.waveforms.lte_config import DWPTS, LOADS, N_RB, NFFT, SCS, TDD_PAT
 from training.waveforms.lte_control import PHICH_TDD, _places
 from training.waveforms.lte_load import allocation, on_and_off
 from training.waveforms.lte_signals import crs_frame, crs_sequences, mbsfn_rs, pss, sss
-from training.waveforms.sequences import gold, gold_qpsk, qpsk
+from training.waveforms.sequences import gold, gold_qpsk, qam, qpsk
 from training.waveforms.uplink import base_sequence, lte_uplink, random_uplink
 
 
@@ -178,6 +178,20 @@ def test_occupied_bandwidth(bandwidth):
     assert spectrum[freqs <= half].sum() > 0.975 * spectrum.sum()  # a symbol's side lobes: most where it is narrow
     # one per Hz, less what is left free: beside the sync signals (a twentieth of 1.4 MHz) and other ports' places
     assert float(iq.abs().square().mean()) == pytest.approx(2 * half, rel=0.08)
+
+
+@pytest.mark.parametrize("order", [4, 16, 64, 256])
+def test_constellations(order):
+    """TS 36.211 7.1: a square of odd multiples of one amplitude, unit power in the mean, every point as likely."""
+    drawn = qam(order, 200 * order, rng())
+    side = round(order**0.5)
+    unit = (3 / (2 * (order - 1))) ** 0.5
+    places = torch.view_as_real(drawn) / unit
+    steps = ((places + side - 1) / 2).round()
+    assert torch.allclose(places, 2 * steps - (side - 1), atol=1e-4)
+    counts = torch.bincount((steps[:, 0] * side + steps[:, 1]).long(), minlength=order)
+    assert len(counts) == order and int(counts.min()) > 120 and int(counts.max()) < 290
+    assert float(drawn.abs().square().mean()) == pytest.approx(1, abs=0.02)
 
 
 @pytest.mark.parametrize("normal_cp", [True, False])

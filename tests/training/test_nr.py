@@ -209,6 +209,17 @@ def test_sync_burst_period_and_half_frame():
     assert torch.allclose(first.float(), expected, atol=1e-7)
 
 
+@pytest.mark.parametrize("period_ms", [5, 10, 20, 40, 80, 160])
+def test_sync_burst_periods(period_ms):
+    """TS 38.331 ssb-periodicityServingCell, over two of the longest: a block in its half frame every so often."""
+    offset = 5 * (period_ms // 10)
+    ssb = Ssb("A", (True, False, False, False), -120 * 15e3, period_ms * 1e-3, offset * 1e-3)
+    grid = nr_downlink(NrConfig(5e6, 15e3, 5, ssb=ssb), 0.320, rng()).grids[0]
+    begins = grid.start[(grid.re != 0).any(1)][::4] * 1e3
+    place = float(symbol_times(15e3, 0, 1, 0.0)[0][2]) * 1e3  # case A: the first block begins at symbol 2
+    assert torch.allclose(begins, torch.arange(offset, 320, period_ms).double() + place, atol=1e-6)
+
+
 def test_dmrs_positions():
     """Rows of TS 38.211 tables 7.4.1.1.2-3 and -4."""
     assert dmrs_symbols("A", 2, 12, 0) == (2,)
@@ -241,20 +252,24 @@ def test_search_finds_our_cells(case, shift):
     assert abs(cell.frequency - first - 120 * own) <= own / 2
 
 
-@pytest.mark.parametrize(("mhz", "scs"), [(5, 15e3), (20, 15e3), (100, 30e3), (40, 60e3)])
+@pytest.mark.parametrize(("mhz", "scs"), [(mhz, scs) for scs, widths in N_RB.items() for mhz in widths])
 def test_full_load_fills_the_carrier_at_unit_density(mhz, scs):
+    """TS 38.104 table 5.3.2-1: the occupied bandwidth, of 99 % of the power, of every carrier."""
     config = full_load(mhz * 1e6, scs, order=4)
-    wave = nr_downlink(config, 0.004, rng())
+    wave = nr_downlink(config, 0.001, rng())
     n_rb = N_RB[round(scs)][mhz]
     assert wave.carrier == wave.active
     assert math.isclose(wave.carrier[1] - wave.carrier[0], n_rb * 12 * scs)
-    count = round(wave.native_rate * 0.004)
+    count = round(wave.native_rate * 0.001)
     iq = wave.iq(count)
     spectrum = torch.fft.fft(iq).abs().square() / count / wave.native_rate
     freqs = torch.fft.fftfreq(count, 1 / wave.native_rate)
     inside = (freqs > wave.carrier[0]) & (freqs < wave.carrier[1])
     assert abs(10 * math.log10(spectrum[inside].mean())) < 0.1
     assert spectrum[inside].sum() > 0.99 * spectrum.sum()
+    below = torch.cumsum(torch.fft.fftshift(spectrum), 0) / spectrum.sum()
+    occupied = int(((below > 0.005) & (below < 0.995)).sum()) * wave.native_rate / count
+    assert 0.98 * n_rb * 12 * scs < occupied < n_rb * 12 * scs + 30e3
     data = wave.grids[0].re.view(-1, 14, n_rb * 12)[:, 5]
     assert abs(data.abs().square().mean() - 1) < 1e-5
 
