@@ -73,6 +73,14 @@ def test_a_set_holds_images_and_masks_of_its_seeds(tmp_path):
     assert (stored - normalise(fast_power(scene)[None])).abs().max() < 0.003
 
 
+def test_one_frame_in_twenty_is_made_as_samples_unless_told_otherwise(tmp_path):
+    assert main(["--images", "--count", "20", "--samp-rate", "3.84e6", "--frame-ms", "0.5", "--workers", "1", "--out",
+                 str(tmp_path)]) == 0  # fmt: skip
+    lines = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text().splitlines()]
+    clean = [draw_scene("wideband", line["seed"], samp_rate=3.84e6, frame_ms=0.5).info["clean"] for line in lines]
+    assert [line["iq"] for line in lines] == [*clean[:19], True]
+
+
 def test_a_clean_scene_is_made_as_samples_on_every_way_to_training(tmp_path):
     """The fast path would show a floor that is not there."""
     small = {"samp_rate": 3.84e6, "frame_ms": 1.0}
