@@ -17,6 +17,10 @@ from .records import DATED, center_frequency
 
 # Seconds since 1970 at 2000-01-01: radios without a clock count from their own start, which is no UTC time.
 EARLIEST_UTC = 946_684_800
+# How far a time may be from the sample count beside a sample of rounding at both ends: a ppm of the time that passed, for
+# radios whose clock is not their sample clock, and no more s than this, however much passed. What an overflow loses at
+# least, a packet of some 360 samples, is 6 us at 61.44 MS/s.
+DRIFT, MOST_DRIFT = 1e-6, 5e-6
 
 
 def is_utc(time: tuple[int, float]) -> bool:
@@ -61,6 +65,13 @@ class RadioTime:
         whole, part = divmod(offset - self.offset, samp_rate)
         fraction = self.fraction + part / samp_rate
         return self.seconds + int(whole) + math.floor(fraction), fraction - math.floor(fraction)
+
+    def misses(self, offset: int, time: tuple[int, float], samp_rate: float, rounding: float = 0.0) -> bool:
+        """Whether the time of a later sample says that some were lost before it. rounding: of both times together, s."""
+        expected = self.at(offset, samp_rate)
+        error = abs((time[0] - expected[0]) + (time[1] - expected[1]))
+        drift = DRIFT * (offset - self.offset) / samp_rate
+        return error > 2 / samp_rate + max(rounding, min(drift, MOST_DRIFT))
 
 
 @dataclass(frozen=True)
@@ -159,12 +170,7 @@ class FrameStream:
 
     def clock(self, offset: int, seconds: int, fraction: float) -> bool:
         """The radio's time of sample `offset`; -> True when it jumps against the sample count (samples were lost)."""
-        jumped = False
-        if self._time is not None:
-            expected = self._time.at(offset, self.samp_rate)
-            error = abs((seconds - expected[0]) + (fraction - expected[1]))
-            # One sample of rounding, and a ppm for radios whose clock is not their sample clock.
-            jumped = error > 2 / self.samp_rate + 1e-6 * (offset - self._time.offset) / self.samp_rate
+        jumped = self._time is not None and self._time.misses(offset, (seconds, fraction), self.samp_rate)
         if jumped:
             self.interrupt()
             self.gaps += 1

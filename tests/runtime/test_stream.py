@@ -86,6 +86,18 @@ def test_a_jump_in_time_is_a_gap_and_a_repeated_tag_is_none() -> None:
     assert s.dropped == 1
 
 
+@pytest.mark.parametrize("passed", [1.0, 60.0, 3600.0])
+def test_lost_packets_are_a_gap_however_long_ago_the_last_time_was(passed: float) -> None:
+    s = stream()
+    s.clock(0, 100, 0.0)
+    offset = int(passed * RATE)
+    seconds, fraction = 100 + int(passed), passed % 1
+    assert not s.clock(offset, seconds, fraction + 0.9e-6)  # a clock that is not the sample clock
+    assert not s.clock(2 * offset, seconds + int(passed), fraction)
+    assert s.clock(3 * offset, seconds + 2 * int(passed), fraction + 10e-6)
+    assert s.gaps == 1
+
+
 def test_every_sample_is_accounted_for() -> None:
     s = stream(settle_samples=300)
     push(s, N + 500, 0)
