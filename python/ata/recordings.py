@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,16 +18,19 @@ import numpy as np
 
 from .errors import AtaError, first_line
 from .records import DATED, center_frequency
+from .stream import RadioTime
 
 # Offset and full scale by type; unsigned samples stand around the middle of their range.
 SCALES = {"i8": (0, 2**7), "i16": (0, 2**15), "i32": (0, 2**31), "u8": (127.5, 2**7), "u16": (2**15 - 0.5, 2**15)}
+LOWEST_RATE = 1.0  # Hz, for times to be finite
+DATE_STEP = 1e-6  # s, of core:datetime as most write it
 LARGEST_META = 64 << 20  # bytes of a .sigmf-meta file
 TYPES = {"f32": "f4", "f64": "f8", "i8": "i1", "i16": "i2", "i32": "i4", "u8": "u1", "u16": "u2"}
 
 
 @dataclass(frozen=True)
 class Capture:
-    """A stretch of a recording at one frequency: first sample, samples, Hz, and when it began (UTC) if known."""
+    """An unbroken stretch of a recording at one frequency: first sample, samples, Hz, and when it began (UTC) if known."""
 
     start: int
     count: int
@@ -65,7 +68,7 @@ class Recording:
         self.files = (path,) if meta_path is None else (path, meta_path)
         self._kind, self._dtype = _dtype(path, datatype)
         self._skip = skip
-        if not (math.isfinite(samp_rate) and samp_rate > 0):
+        if not (math.isfinite(samp_rate) and samp_rate >= LOWEST_RATE):
             raise AtaError(f"{path}: a sample rate of {samp_rate:g} Hz makes no sense")
         size = _size(path) - skip - trailing
         sample = 2 * self._dtype.itemsize
@@ -74,7 +77,7 @@ class Recording:
         if size % sample:
             raise AtaError(f"{path} is cut short: {size} bytes are no whole number of {datatype} samples")
         self.samples = size // sample
-        self.captures = _captures(path, captures, self.samples, offset)
+        self.captures = _captures(path, captures, self.samples, offset, samp_rate)
 
     @property
     def center_freq(self) -> float:
@@ -193,7 +196,7 @@ def _dtype(path: Path, datatype: str) -> tuple[str, np.dtype]:
     return match[1], np.dtype(order + TYPES[match[1]])
 
 
-def _captures(path: Path, entries: list[dict], samples: int, offset: int) -> list[Capture]:
+def _captures(path: Path, entries: list[dict], samples: int, offset: int, samp_rate: float) -> list[Capture]:
     try:
         starts = [int(e.get("core:sample_start", 0)) for e in entries]
         freqs = [center_frequency(float(e.get("core:frequency", 0.0))) for e in entries]
@@ -205,7 +208,30 @@ def _captures(path: Path, entries: list[dict], samples: int, offset: int) -> lis
     if starts[0] != 0 or any(b <= a for a, b in pairwise(starts)) or starts[-1] >= samples:
         raise AtaError(f"the captures of {path} start at {str(starts)[:80]}, which does not fit its {samples} samples")
     ends = [*starts[1:], samples]
-    return [Capture(a, b - a, f, t) for a, b, f, t in zip(starts, ends, freqs, began, strict=True)]
+    captures: list[Capture] = []
+    for a, b, f, t in zip(starts, ends, freqs, began, strict=True):
+        capture = Capture(a, b - a, f, t)
+        if captures and _continues(captures[-1], capture, samp_rate):
+            capture = _joined(captures.pop(), capture, samp_rate)
+        captures.append(capture)
+    return captures
+
+
+def _continues(before: Capture, capture: Capture, samp_rate: float) -> bool:
+    """Whether nothing says that a capture is another stretch: neither its frequency nor its time."""
+    if capture.center_freq != before.center_freq:
+        return False
+    began, time = before.time(0, samp_rate), capture.time(0, samp_rate)
+    if began is None or time is None:
+        return True
+    return not RadioTime(before.start, *began).misses(capture.start, time, samp_rate, DATE_STEP)
+
+
+def _joined(before: Capture, capture: Capture, samp_rate: float) -> Capture:
+    began, lasted = before.began, before.count / samp_rate
+    if began is None and capture.began is not None and math.floor(capture.began.timestamp() - lasted) in DATED:
+        began = capture.began - timedelta(seconds=lasted)
+    return Capture(before.start, before.count + capture.count, before.center_freq, began)
 
 
 def _datetime(text: str | None) -> datetime | None:

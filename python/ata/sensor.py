@@ -106,28 +106,31 @@ class Sensor:
 def replay(sensor: Sensor, recording: Recording) -> Iterator[Analysis]:
     """Every sample of a recording, frame by frame; each part between retunes ends with a frame moved back to its end.
 
-    A part shorter than a frame is one frame of its own length; parts below 1024 samples are left out with a warning.
+    A part shorter than a frame is one frame of its own length; parts below 1024 samples are left out with a warning, and
+    counted as a dropped frame. Indices are those of the block, which drops what is moved back or shortened here.
     AtaError where nothing else is there.
     """
     if all(capture.count < SHORTEST_FRAME for capture in recording.captures):
         longest = max(capture.count for capture in recording.captures)
         raise AtaError(f"{recording.path} has only {longest} samples at one frequency; a frame needs {SHORTEST_FRAME}")
-    index = 0
+    index = dropped = 0
     for capture in recording.captures:
         if capture.count < SHORTEST_FRAME:
             log.warning(
                 "%d samples at %.6f MHz from sample %d on are too few for a frame and are left out",
                 capture.count, capture.center_freq / 1e6, capture.start,
             )  # fmt: skip
+            index, dropped = index + 1, dropped + 1
             continue
-        length = min(frame_samples(recording.samp_rate, sensor.frame_ms), capture.count)
+        whole = frame_samples(recording.samp_rate, sensor.frame_ms)
+        length = min(whole, capture.count)
         starts = list(range(0, capture.count - length + 1, length))
         if starts[-1] + length < capture.count:
             starts.append(capture.count - length)
         front = FrontEnd(sensor.model.rows, sensor.model.columns, sensor.model.overlap, length)
         for start in starts:
             frame = _read_frame(front, recording, capture, start, index)
-            yield sensor.analyse(frame, tail=start % length != 0)
+            yield sensor.analyse(frame, tail=start % whole != 0 or length < whole, dropped_frames=dropped)
             index += 1
 
 

@@ -14,13 +14,15 @@ from .errors import WORK_DONE, stops_on_failure
 from .recordings import open_recording
 
 CHUNK = 65536
+UNDATED = (0, 0.0)  # what a radio says that counts from its own start
 
 
 class recording_source(gr.sync_block):
     """Plays a SigMF recording or raw IQ.
 
     Output: complex64 samples, with `rx_freq` and `rx_rate` tags at the start and wherever the recording was retuned,
-    and `rx_time` where the recording says when it was made, as a USRP would set them.
+    and `rx_time` where the recording says when it was made (zero where only other parts of it say so), as a USRP would set
+    them.
 
     Args:
         path: a .sigmf-meta or .sigmf-data file, or raw IQ.
@@ -69,11 +71,13 @@ class recording_source(gr.sync_block):
     def _tag(self, count: int) -> None:
         written = self.nitems_written(0)
         captures = self._recording.captures
+        dated = any(capture.began for capture in captures)
         first, last = (bisect_left(captures, at, key=lambda c: c.start) for at in (self._at, self._at + count))
         for capture in captures[first:last]:
             offset = written + capture.start - self._at
             tags = {"rx_freq": pmt.from_double(capture.center_freq), "rx_rate": pmt.from_double(self.samp_rate)}
-            when = capture.time(0, self.samp_rate)
+            # After a dated capture, one without a date has to say so: else its time would be counted on from the date.
+            when = capture.time(0, self.samp_rate) or (UNDATED if dated else None)
             if when is not None:
                 tags["rx_time"] = pmt.make_tuple(pmt.from_uint64(when[0]), pmt.from_double(when[1]))
             for key, value in tags.items():

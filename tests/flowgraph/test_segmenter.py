@@ -4,14 +4,17 @@
 
 import hashlib
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pmt
 import pytest
 from gnuradio import ata, blocks, gr, pdu
+from gnuradio.ata.cli import main
 from gnuradio.ata.recordings import open_recording
 from gnuradio.ata.sensor import Sensor, replay
+from stand_ins import PATIENCE, Counting, Reader, Stepped, ends
 
 RATE = 2e6
 FREQ = 8e8
@@ -33,19 +36,35 @@ def tag(offset: int, key: str, value: pmt.pmt_base) -> gr.tag_t:
     return made
 
 
+class Messages(Reader):
+    """Keeps every message as it came."""
+
+    def _on_record(self, record: pmt.pmt_base) -> None:
+        self.records.put(record)
+
+
 class Run:
-    """A vector through the block to its end."""
+    """Samples through the block to their end. `messages` are complete in lossless mode only."""
 
     def __init__(self, iq: np.ndarray, chunk: int = 0, tags: tuple = (), folder: Path | None = None, **options) -> None:
         self.jsonl = folder / "out.jsonl" if folder else None
+        self.sigmf = folder / "out.sigmf-meta" if folder else None
         options = {"mode": "lossless", "frame_ms": 1.0, **options}
-        self.block = ata.segmenter(RATE, FREQ, jsonl=str(self.jsonl or ""), **options)
-        self.sink = blocks.vector_sink_c()
-        self.messages = blocks.message_debug()
+        self.block = ata.segmenter(RATE, FREQ, jsonl=str(self.jsonl or ""), sigmf=str(self.sigmf or ""), **options)
+        source, self.sink, counting, reader = Stepped(), blocks.vector_sink_c(), Counting(len(iq)), Messages()
         top = gr.top_block()
-        top.connect(blocks.vector_source_c(iq.tolist(), False, 1, list(tags)), self.block, self.sink)
-        top.msg_connect(self.block, "detects", self.messages, "store")
-        top.run(*([chunk] if chunk else []))
+        top.connect(source, self.block, self.sink)
+        top.connect(self.block, counting)
+        top.msg_connect(self.block, "detects", reader, "in")
+        top.start(*([chunk] if chunk else []))
+        edges = sorted({0, *(t.offset for t in tags), len(iq)})
+        for first, last in pairwise(edges):
+            source.send(iq[first:last], **{pmt.symbol_to_string(t.key): t.value for t in tags if t.offset == first})
+        assert counting.reached.wait(PATIENCE)
+        published = self.block.frames - self.block.dropped_frames if options["mode"] == "lossless" else 0
+        self.messages = [reader.records.get(timeout=PATIENCE) for _ in range(published)]
+        source.send(None)
+        assert ends(top)
         self.out = np.array(self.sink.data(), np.complex64)
         self.tags = [(t.offset, pmt.symbol_to_string(t.key), pmt.to_python(t.value)) for t in self.sink.tags()]
         self.frames = [(offset, value) for offset, key, value in self.tags if key == "ata_frame"]
@@ -71,10 +90,22 @@ def test_tags_sit_on_the_last_sample_of_their_frame(tmp_path: Path) -> None:
     assert [offset for offset, _ in run.frames] == [N - 1, 2 * N - 1, 3 * N - 1, 4 * N - 1, 5 * N - 1]
     assert [f["sample_start"] for _, f in run.frames] == [0, N, 2 * N, 3 * N, 4 * N]
     assert run.block.dropped_frames == 1  # the stream ended inside the sixth
-    for line, (offset, frame) in zip(run.lines, run.frames, strict=True):
-        assert line["latency_ms"] is None
-        assert (line["frame"], line["sample_start"]) == (frame["frame"], frame["sample_start"])
-        assert len([1 for o, key, _ in run.tags if key == "ata_band" and o == offset]) == len(line["bands"])
+    assert all(line["latency_ms"] is None for line in run.lines)
+
+
+def test_every_output_says_the_same(tmp_path: Path) -> None:
+    time = tag(0, "rx_time", pmt.make_tuple(pmt.from_uint64(1_700_000_000), pmt.from_double(0.25)))
+    run = Run(samples(5 * N), tags=(time, tag(N + 500, "rx_freq", pmt.from_double(9e8))), folder=tmp_path)
+    assert [line["dropped_frames"] for line in run.lines] == [0, 1, 1, 1] and any(line["bands"] for line in run.lines)
+    assert [frame for _, frame in run.frames] == run.lines == [pmt.to_python(message) for message in run.messages]
+    for line, (offset, _) in zip(run.lines, run.frames, strict=True):
+        assert [band for at, key, band in run.tags if key == "ata_band" and at == offset] == line["bands"]
+    tagged = [t.value for t in run.sink.tags() if pmt.symbol_to_string(t.key) == "ata_frame"]
+    for record in (*tagged, *run.messages):
+        types = {key: pmt.dict_ref(record, pmt.intern(key), pmt.PMT_NIL) for key in run.lines[0]}
+        whole = {key for key, value in types.items() if pmt.is_uint64(value)}
+        assert whole == {"frame", "sample_start", "sample_count", "dropped_frames"}
+        assert pmt.is_real(types["center_freq"]) and pmt.is_bool(types["tail"])
 
 
 @pytest.mark.parametrize("chunk", [1, 997, N, 4096])
@@ -83,8 +114,10 @@ def test_chunks_change_nothing(tmp_path: Path, chunk: int) -> None:
     (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
     whole, cut = Run(iq, folder=tmp_path / "a"), Run(iq, chunk, folder=tmp_path / "b")
     assert cut.jsonl.read_bytes() == whole.jsonl.read_bytes()
-    assert cut.lines
+    assert cut.sigmf.read_bytes() == whole.sigmf.read_bytes()
+    assert cut.lines and json.loads(cut.sigmf.read_text())["annotations"]
     assert cut.tags == whole.tags
+    assert list(map(pmt.serialize_str, cut.messages)) == list(map(pmt.serialize_str, whole.messages))
     assert np.array_equal(cut.out, iq)
 
 
@@ -106,20 +139,61 @@ def test_same_records_as_replay(tmp_path: Path, captures: Path) -> None:
     assert (len(streamed), len(replayed)) == (5, 6)
 
 
-def test_same_records_as_replay_across_retunes(tmp_path: Path) -> None:
-    parts = (samples(count, seed) * 8000 for seed, count in enumerate((3 * N + 700, 2 * N, 4 * N + 1)))
-    np.concatenate(list(parts)).view(np.float32).astype("<i2").tofile(tmp_path / "r.sigmf-data")
+def test_same_annotations_as_replay(tmp_path: Path, captures: Path) -> None:
+    path = captures / "real-lte" / "fdd20-a.sigmf-meta"
+    source = ata.recording_source(str(path))
+    block = ata.segmenter(source.samp_rate, source.center_freq, mode="lossless", frame_ms=20.0,
+                          sigmf=str(tmp_path / "block.sigmf-meta"), dataset=str(path))  # fmt: skip
+    top = gr.top_block()
+    top.connect(source, block, blocks.null_sink(gr.sizeof_gr_complex))
+    top.run()
+    assert main(["replay", str(path), "--frame-ms", "20", "--sigmf", str(tmp_path / "replay.sigmf-meta")]) == 0
+    streamed, replayed = (json.loads((tmp_path / f"{by}.sigmf-meta").read_text()) for by in ("block", "replay"))
+    assert streamed == replayed
+    assert streamed["global"]["core:datatype"] == "ci8" and streamed["annotations"]
+
+
+WHOLE = range(0, 9 * N, N)  # frames of a recording that nothing cuts
+GAP = [0, N, 2 * N, *range(6700, 6700 + 6 * N, N)]
+THREE = [0, N, 2 * N, 6700, 8700, *range(10_700, 10_700 + 4 * N, N)]
+
+
+@pytest.mark.parametrize(
+    ("captures", "starts", "dated"),
+    [
+        ([(0, 8e8, 0.25), (6700, 9e8, 1.25), (10_700, 7e8, 2.25)], THREE, {8e8, 9e8, 7e8}),
+        ([(0, 8e8, None), (6700, 9e8, None), (10_700, 7e8, None)], THREE, set()),
+        ([(0, 8e8, 0.25), (6700, 9e8, None), (10_700, 7e8, 2.25)], THREE, {8e8, 7e8}),
+        ([(0, 8e8, None), (6700, 9e8, 0.25)], GAP, {9e8}),
+        ([(0, 8e8, 0.25), (6700, 8e8, 1.25)], GAP, {8e8}),
+        ([(0, 8e8, 0.25), (6700, 8e8, 0.253_37)], GAP, {8e8}),
+        ([(0, 8e8, None), (6700, 8e8, None)], WHOLE, set()),
+        ([(0, 8e8, 0.25), (6700, 8e8, 0.253_35), (7000, 8e8, 0.253_5)], WHOLE, {8e8}),
+        ([(0, 8e8, 0.25), (6700, 8e8, None)], WHOLE, {8e8}),
+        ([(0, 8e8, None), (6700, 8e8, 0.25)], WHOLE, {8e8}),
+        ([(0, 8e8, 0.25), (1500, 9e8, None), (2500, 8e8, 1.25)], range(2500, 2500 + 8 * N, N), {8e8}),
+    ],
+    ids=["retunes", "undated retunes", "undated retune", "date at a retune", "gap", "gap of 20 us", "undated", "unbroken",
+         "dated once", "dated late", "shorter than a frame"],
+)  # fmt: skip
+def test_same_records_as_replay_whatever_the_captures(
+    tmp_path: Path, captures: list[tuple], starts: list[int], dated: set[float]
+) -> None:
+    (samples(9 * N + 701) * 8000).view(np.float32).astype("<i2").tofile(tmp_path / "r.sigmf-data")
+    entries = [{"core:sample_start": at, "core:frequency": freq} for at, freq, _ in captures]
+    for entry, (_, _, second) in zip(entries, captures, strict=True):
+        if second is not None:
+            entry["core:datetime"] = f"2026-01-01T00:00:{second:09.6f}Z"
     head = {"core:datatype": "ci16_le", "core:sample_rate": RATE, "core:version": "1.0.0"}
-    captures = [
-        {"core:sample_start": at, "core:frequency": freq, "core:datetime": f"2026-01-01T00:00:0{second}.25Z"}
-        for second, (at, freq) in enumerate(((0, 8e8), (3 * N + 700, 9e8), (5 * N + 700, 7e8)))
-    ]
-    (tmp_path / "r.sigmf-meta").write_text(json.dumps({"global": head, "captures": captures, "annotations": []}))
+    (tmp_path / "r.sigmf-meta").write_text(json.dumps({"global": head, "captures": entries, "annotations": []}))
     streamed, replayed = played(tmp_path / "r.sigmf-meta", 1.0, tmp_path / "out.jsonl")
-    counted = ("frame", "dropped_frames")  # the block counts the frames that a retune cuts, replay moves them back
-    streamed, replayed = ([{k: v for k, v in r.items() if k not in counted} for r in rs] for rs in (streamed, replayed))
+    for i, record in enumerate(streamed):  # what replay moves back or shortens the block drops, in the same place
+        assert record.pop("dropped_frames") == record["frame"] - i
+    for i, record in enumerate(replayed):
+        assert record.pop("dropped_frames") == record["frame"] - i
     assert streamed == [r for r in replayed if not r["tail"]]
-    assert [r["center_freq"] for r in streamed] == [8e8] * 3 + [9e8] * 2 + [7e8] * 4
+    assert [r["sample_start"] for r in streamed] == list(starts)
+    assert {r["center_freq"] for r in streamed if r["time"]} == dated
     assert any(r["bands"] for r in streamed)
 
 
@@ -168,6 +242,26 @@ def test_live_mode_counts_what_it_drops(tmp_path: Path) -> None:
     assert all(line["latency_ms"] > 0 for line in run.lines)
     frames = [line["frame"] for line in run.lines]
     assert frames == sorted(set(frames)) and frames[-1] == 59
+
+
+def test_live_tags_stand_after_their_frames() -> None:
+    block = ata.segmenter(RATE, FREQ, mode="live", frame_ms=1.0)
+    source, sink, reader = Stepped(), blocks.vector_sink_c(), Messages()
+    top = gr.top_block()
+    top.connect(source, block, sink)
+    top.msg_connect(block, "detects", reader, "in")
+    top.start()
+    messages = []
+    for seed in range(5):
+        source.send(samples(N, seed))
+        messages.append(pmt.to_python(reader.records.get(timeout=PATIENCE)))
+    source.send(samples(N // 2))
+    source.send(None)
+    assert ends(top)
+    tags = [(t.offset, pmt.to_python(t.value)) for t in sink.tags() if pmt.symbol_to_string(t.key) == "ata_frame"]
+    assert len(tags) >= 4  # the last one's may come after the last sample
+    assert [value for _, value in tags] == messages[: len(tags)]
+    assert all(offset >= value["sample_start"] + value["sample_count"] - 1 for offset, value in tags)
 
 
 def test_labels_become_a_tagged_stream() -> None:

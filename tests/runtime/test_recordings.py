@@ -72,12 +72,34 @@ def test_captures_are_retunes_with_their_own_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "began"),
+    [
+        ((None, None), [None]),
+        (("00.000000", None), ["00.000000"]),
+        ((None, "00.500000"), ["00.499997"]),
+        (("00.000000", "00.000003"), ["00.000000"]),
+        (("00.000000", "00.000008"), ["00.000000", "00.000008"]),
+        (("00.000008", "00.000000"), ["00.000008", "00.000000"]),
+    ],
+)
+def test_captures_that_go_on_are_one(tmp_path: Path, seconds: tuple[str | None, ...], began: list[str | None]) -> None:
+    captures = [{"core:sample_start": at, "core:frequency": 8e8} for at in (0, 3)]
+    for capture, second in zip(captures, seconds, strict=True):
+        if second:
+            capture["core:datetime"] = f"2026-01-02T03:04:{second}Z"
+    found = open_recording(sigmf(tmp_path, encode("cf32_le"), captures)).captures
+    assert [c.began and f"{c.began:%S.%f}" for c in found] == began
+    assert [c.count for c in found] == ([4] if len(began) == 1 else [3, 1])
+
+
+@pytest.mark.parametrize(
     ("change", "says"),
     [
         ({"core:datatype": "rf32_le"}, "rf32_le"),
         ({"core:datatype": "cf16_le"}, "cf16_le"),
         ({"core:datatype": "ci16"}, "ci16"),
         ({"core:sample_rate": 0}, "sample rate"),
+        ({"core:sample_rate": 5e-324}, "sample rate"),
         ({"core:sample_rate": "fast"}, "is no SigMF recording"),
         ({"core:num_channels": 2}, "2 channels"),
         ({"core:dataset": "elsewhere.bin"}, "elsewhere.bin is missing"),
@@ -173,7 +195,7 @@ def test_a_time_before_or_after_all_recordings_is_none(tmp_path: Path, when: str
 
 
 def test_indices_are_counted_from_the_offset_and_past_the_header(tmp_path: Path) -> None:
-    captures = [{"core:sample_start": 70, "core:header_bytes": 5}, {"core:sample_start": 72}]
+    captures = [{"core:sample_start": 70, "core:header_bytes": 5}, {"core:sample_start": 72, "core:frequency": 1e9}]
     head = {"core:offset": 70, "core:trailing_bytes": 3}
     recording = open_recording(sigmf(tmp_path, b"?" * 5 + encode("cf32_le") + b"!" * 3, captures, **head))
     assert [(c.start, c.count) for c in recording.captures] == [(0, 2), (2, 2)]
