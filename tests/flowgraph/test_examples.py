@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from gnuradio.ata.engines.choose import ENGINES
+from gnuradio.ata.model import ModelFile
 from tools.rtl_tcp_server import RtlTcpServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +62,62 @@ def run(program: Path, *args: object) -> subprocess.CompletedProcess:
     return subprocess.run(
         command, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=program.parent, check=False, timeout=120
     )
+
+
+def test_the_demo_labels_a_recording_shorter_than_a_frame(captures: Path, tmp_path: Path) -> None:
+    path = captures / "real-nr" / "commercial-n1-20MHz-sib.sigmf-meta"  # 1 ms
+    ran = run(ROOT / "examples" / "demo.py", path, "--png", tmp_path / "x.png")
+    assert ran.returncode == 0, ran.stderr
+    assert "1 of 1" in ran.stdout and (tmp_path / "x.png").stat().st_size > 1000
+
+
+def test_the_demo_says_when_a_recording_is_too_short(recording: Path, tmp_path: Path) -> None:
+    data = recording.with_suffix(".sigmf-data")
+    for samples in (1023, 999):
+        data.write_bytes(data.read_bytes()[: 8 * samples])
+        ran = run(ROOT / "examples" / "demo.py", recording, "--png", tmp_path / "x.png")
+        assert ran.returncode == 2
+        assert f"has only {samples} samples at one frequency" in ran.stderr.splitlines()[-1]
+
+
+class Breaking:
+    """An engine that runs once, to prove itself; then it fails, or cuts the recording that is played."""
+
+    def __init__(self, model: ModelFile, recording: Path | None) -> None:
+        self.name, self._recording = "breaking", recording
+        self._logits = np.zeros((1, len(model.classes), model.rows, model.columns), np.float32)
+        self._proved = False
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        if self._proved and self._recording is None:
+            raise RuntimeError("out of memory")
+        if self._proved:
+            self._recording.write_bytes(b"")
+        self._proved = True
+        return self._logits
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.mark.parametrize(("breaks", "says"), [("engine", "out of memory"), ("recording", "became shorter")])
+def test_a_demo_that_breaks_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture, breaks: str, says: str
+) -> None:
+    data = tmp_path / "long.sigmf-data"
+    np.zeros(2 * 4_000_000, np.int8).tofile(data)  # more than the buffers between the blocks hold
+    head = {"core:datatype": "ci8", "core:sample_rate": 2e6, "core:version": "1.0.0"}
+    meta = {"global": head, "captures": [{"core:sample_start": 0}], "annotations": []}
+    data.with_suffix(".sigmf-meta").write_text(json.dumps(meta))
+    cut = data if breaks == "recording" else None
+    monkeypatch.setitem(ENGINES, next(iter(ENGINES)), lambda model: Breaking(model, cut))
+    monkeypatch.setattr(sys, "argv", ["demo.py", str(data), "--png", str(tmp_path / "x.png")])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "examples" / "demo.py"), run_name="__main__")
+    assert ended.value.code == 2
+    printed = capfd.readouterr()
+    assert printed.err.startswith("demo: the flowgraph stopped: ") and says in printed.err.splitlines()[-1]
+    assert "bands" not in printed.out
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)
