@@ -66,7 +66,7 @@ class Recording:
     ) -> None:
         self.path, self.samp_rate, self.datatype, self.offset = path, samp_rate, datatype, offset
         self.files = (path,) if meta_path is None else (path, meta_path)
-        self._kind, self._dtype = _dtype(path, datatype)
+        self._kind, self._dtype = sample_type(path, datatype)
         self._skip = skip
         if not (math.isfinite(samp_rate) and samp_rate >= LOWEST_RATE):
             raise AtaError(f"{path}: a sample rate of {samp_rate:g} Hz makes no sense")
@@ -115,10 +115,8 @@ def open_recording(
     with _reading(path):
         if path.is_dir():
             raise AtaError(f"{path} is a folder; name one recording in it")
-        if path.suffix in (".sigmf-meta", ".sigmf-data"):
-            return _open_sigmf(path.with_suffix(".sigmf-meta"))
-        if path.with_name(path.name + ".sigmf-meta").exists():
-            return _open_sigmf(path.with_name(path.name + ".sigmf-meta"))
+        if (meta_path := metadata_of(path)) is not None:
+            return _open_sigmf(meta_path)
         if not path.exists():
             raise AtaError(f"there is no recording {path}")
     if path.suffix == ".sigmf":
@@ -126,6 +124,14 @@ def open_recording(
     if not rate or not datatype:
         raise AtaError(f"{path} is raw IQ: give its sample rate and data type (--rate 2.4e6 --format cu8)")
     return Recording(path, datatype, float(rate), [{"core:sample_start": 0, "core:frequency": float(freq or 0)}])
+
+
+def metadata_of(path: Path) -> Path | None:
+    """The .sigmf-meta file that belongs to a recording, also where one that has to be there is not; None for raw IQ."""
+    if path.suffix in (".sigmf-meta", ".sigmf-data"):
+        return path.with_suffix(".sigmf-meta")
+    beside = path.with_name(path.name + ".sigmf-meta")
+    return beside if beside.exists() else None
 
 
 def spare(recordings: Iterable[Recording], outputs: Iterable[str | None]) -> None:
@@ -188,7 +194,8 @@ def _size(path: Path) -> int:
             return path.stat().st_size
 
 
-def _dtype(path: Path, datatype: str) -> tuple[str, np.dtype]:
+def sample_type(path: Path, datatype: str) -> tuple[str, np.dtype]:
+    """A SigMF data type -> (its kind, the type of one part of a sample); AtaError for one that is not read."""
     match = re.fullmatch(r"c(f32|f64|i8|i16|i32|u8|u16)(_le|_be)?", datatype)
     if match is None or (match[2] is None and match[1] not in ("i8", "u8")):
         raise AtaError(f"{path}: data type {datatype!r} is not read; cf32_le, ci16_le, ci8, cu8 and their like are")

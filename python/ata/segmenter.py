@@ -54,6 +54,7 @@ class segmenter(gr.sync_block):
         jsonl: file for the records as JSON lines, written by the block itself; empty for none.
         sigmf: file for the detections as SigMF annotations, written when the flowgraph stops; empty for none.
         dataset: path of the recording that the SigMF annotations speak of.
+        datatype: the recording's SigMF data type ("ci16_le"); for raw IQ only.
         zmq: `[HOST:]PORT` to publish the records on as JSON over ZeroMQ PUB, for this machine alone unless a host is
             named; empty for none.
         mqtt: `mqtt://HOST[:PORT][/TOPIC]` of a broker to send them to; empty for none.
@@ -76,6 +77,7 @@ class segmenter(gr.sync_block):
         jsonl: str = "",
         sigmf: str = "",
         dataset: str = "",
+        datatype: str = "",
         zmq: str = "",
         mqtt: str = "",
         metrics: str = "",
@@ -90,7 +92,8 @@ class segmenter(gr.sync_block):
         self._stream = self._sensor.stream(int(settle_samples))
         self._sinks: list[Sink] = [JsonLines(jsonl)] if jsonl else []
         if sigmf:
-            self._sinks.append(SigmfAnnotations(sigmf, dataset or None, columns=self._sensor.model.columns))
+            columns = self._sensor.model.columns
+            self._sinks.append(SigmfAnnotations(sigmf, dataset or None, datatype or None, columns))
         self.failure: Exception | None = None
         self._published = 0
         self._worker: NewestWins | None = None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from .errors import AtaError
-from .recordings import open_recording
+from .recordings import metadata_of, open_recording, sample_type
 from .records import Band, Record, utc
 
 DESCRIPTION = "5G NR and LTE bands detected by gr-ata"
@@ -217,27 +217,28 @@ class SigmfAnnotations:
     Args:
         path: of the file, written by `flush` and `close`.
         dataset: path of the samples that it speaks of, named relative to it.
-        datatype: their SigMF type where they have no SigMF metadata of their own.
+        datatype: their SigMF type; needed where they have no SigMF metadata beside them, which says it.
         columns: F of the model, which says how far an edge may wander.
 
-    AtaError where the file cannot be written, or is somebody's metadata already: a recording's own, most likely.
+    AtaError where the file cannot be written, or is somebody's metadata already: a recording's own, most likely; and for
+    samples whose type nobody says.
     """
 
     def __init__(
         self,
         path: str | Path,
         dataset: str | Path | None = None,
-        datatype: str = "cf32_le",
+        datatype: str | None = None,
         columns: int = COLUMNS,
     ) -> None:
         self._path = Path(path)
         if not ours(self._path):
             raise AtaError(f"{path} is there already, and gr-ata did not write it; name another file")
-        self._head: dict = {"core:datatype": datatype}
+        self._head: dict = {"core:datatype": datatype or "cf32_le"}  # of a stream
         self._offset = 0
         self._captures: list[dict] = []
         if dataset:
-            self._describe(Path(dataset))
+            self._describe(Path(dataset), datatype)
         else:
             self._head["core:metadata_only"] = True
         self._captures_known = bool(self._captures)
@@ -246,9 +247,9 @@ class SigmfAnnotations:
         with _writing(path), self._path.open("a"):
             pass  # what cannot be written is said before the work, not after it
 
-    def _describe(self, dataset: Path) -> None:
-        sigmf = dataset.suffix in (".sigmf-data", ".sigmf-meta")
-        if sigmf and dataset.with_suffix(".sigmf-meta").exists():
+    def _describe(self, dataset: Path, datatype: str | None) -> None:
+        meta_path = metadata_of(dataset)
+        if meta_path is not None and meta_path.exists():
             recording = open_recording(dataset)
             dataset, self._offset = recording.path, recording.offset
             self._head["core:datatype"] = recording.datatype
@@ -256,6 +257,10 @@ class SigmfAnnotations:
                 began = c.time(0, recording.samp_rate)
                 time = utc(*began) if began else None
                 self._captures.append(sigmf_capture(self._offset + c.start, c.center_freq, time))
+        elif datatype:
+            sample_type(dataset, datatype)
+        else:
+            raise AtaError(f"{dataset} has no SigMF metadata beside it: give the data type of its samples, such as cu8")
         self._head["core:dataset"] = os.path.relpath(dataset, self._path.parent)
 
     @property

@@ -102,6 +102,27 @@ def test_a_file_somewhere_else_names_its_samples_from_there(tmp_path: Path) -> N
     assert (out.parent / named).resolve() == tmp_path / "iq.sigmf-data"
 
 
+@pytest.mark.parametrize("name", ["iq.sigmf-data", "iq.sigmf-meta", "iq"])
+def test_the_type_of_the_samples_is_what_their_metadata_say(tmp_path: Path, name: str) -> None:
+    dataset(tmp_path)
+    out = tmp_path / "found.sigmf-meta"
+    SigmfAnnotations(out, tmp_path / name).close()
+    head = json.loads(out.read_text())["global"]
+    assert (head["core:datatype"], head["core:dataset"]) == ("ci8", "iq.sigmf-data")
+
+
+def test_raw_samples_need_a_type(tmp_path: Path) -> None:
+    np.zeros(100, np.uint8).tofile(tmp_path / "raw.iq")
+    out = tmp_path / "found.sigmf-meta"
+    with pytest.raises(AtaError, match=r"raw.iq has no SigMF metadata beside it: give the data type"):
+        SigmfAnnotations(out, tmp_path / "raw.iq")
+    with pytest.raises(AtaError, match="'u8' is not read"):
+        SigmfAnnotations(out, tmp_path / "raw.iq", "u8")
+    assert not out.exists()
+    SigmfAnnotations(out, tmp_path / "raw.iq", "cu8").close()
+    assert json.loads(out.read_text())["global"]["core:datatype"] == "cu8"
+
+
 def test_metadata_that_somebody_wrote_are_never_overwritten(tmp_path: Path) -> None:
     data = dataset(tmp_path)
     before = (tmp_path / "iq.sigmf-meta").read_text()
