@@ -374,6 +374,20 @@ def test_half_precision_is_a_flag_before_10_and_the_graph_after(
     assert "seems to have built float32" in caplog.text  # the stand-in takes no notice of the flag
 
 
+def test_before_10_a_network_with_angles_is_asked_for_in_float32(
+    stand_in: TensorRt, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = TensorRt(stand_in.cuda, strongly_typed=False)
+    old.__version__ = "8.6.0"
+    monkeypatch.setattr(tensorrt_engine, "_import", lambda: (old, old.cuda))
+    for _ in range(2):
+        tensorrt_engine.TensorRt(read_model()).close()
+    assert old.flags_set == [] and old.builds == 1
+    (sidecar,) = tmp_path.glob("cache/gr-ata/*.engine.json")
+    assert json.loads(sidecar.read_text())["precision"] == "fp32"
+    assert "half precision" not in caplog.text
+
+
 @pytest.mark.parametrize("call", ["cudaMalloc", "cudaStreamCreateWithFlags", "cudaDeviceGetAttribute"])
 def test_a_gpu_that_fails_is_one_sentence_or_one_error(tiny: ModelFile, stand_in: TensorRt, call: str) -> None:
     setattr(stand_in.cuda, call, lambda *_: (2, None))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds a TensorRT engine from a model file, TensorRT 8.6 to 11, in half precision with float32 ends."""
+"""Builds a TensorRT engine from a model file, TensorRT 8.6 to 11, where it can in half precision with float32 ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import onnx
 
 log = logging.getLogger("ata")
-PRECISION = "fp16"
 WORKSPACE = 1 << 30  # bytes of GPU memory that the builder may try kernels in
 LARGEST_BATCH = 8
 # Half precision overflows in sums over a whole image.
@@ -24,14 +23,27 @@ KEPT_IN_FLOAT32 = ["ReduceMean", "GlobalAveragePool"]
 ANGULAR = {"Cos", "Sin", "Exp", "Log", "Floor"}
 
 
-def build_engine(trt: ModuleType, logger: object, model: ModelFile) -> bytes:
-    """-> the serialized engine. trt: the imported module. AtaError where TensorRT does not take the network."""
+def precision(trt: ModuleType, model: ModelFile) -> str:
+    """-> "fp16" or "fp32", what an engine for this model is asked for. trt: the imported module."""
     import onnx
 
+    # Before 10 the builder chooses what is computed in half precision, and nothing keeps it from the angles.
+    whole = not _strongly_typed(trt) and angular_nodes(onnx.load_model_from_string(model.content()))
+    return "fp32" if whole else "fp16"
+
+
+def _strongly_typed(trt: ModuleType) -> bool:
+    """Whether the graph says what is computed in which precision, from 10 on; before, the builder was told."""
+    return hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
+
+
+def build_engine(trt: ModuleType, logger: object, model: ModelFile, asked: str) -> bytes:
+    """-> the serialized engine. trt: the imported module. asked: its `precision`.
+
+    AtaError where TensorRT does not take the network.
+    """
     log.info("building a TensorRT %s engine from %s; this takes a minute, once", trt.__version__, model.path)
-    flags = trt.NetworkDefinitionCreationFlag
-    # From 10 on the graph says what is computed in which precision; before, the builder was told.
-    strongly_typed = hasattr(flags, "STRONGLY_TYPED")
+    strongly_typed, flags = _strongly_typed(trt), trt.NetworkDefinitionCreationFlag
     flag = flags.STRONGLY_TYPED if strongly_typed else flags.EXPLICIT_BATCH
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(flag))
@@ -41,7 +53,7 @@ def build_engine(trt: ModuleType, logger: object, model: ModelFile) -> bytes:
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for `warn_of_precision`
-    if not strongly_typed and not angular_nodes(onnx.load_model_from_string(model.content())):
+    if not strongly_typed and asked == "fp16":
         config.set_flag(trt.BuilderFlag.FP16)
     profile = builder.create_optimization_profile()
     image = (1, model.rows, model.columns)

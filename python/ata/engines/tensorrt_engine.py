@@ -18,7 +18,7 @@ from ..errors import AtaError, first_line
 from ..model import ModelFile
 from . import engine_cache
 from .cuda_driver import missing_driver
-from .tensorrt_build import LARGEST_BATCH, PRECISION, build_engine, warn_of_precision
+from .tensorrt_build import LARGEST_BATCH, build_engine, precision, warn_of_precision
 
 log = logging.getLogger("ata")
 
@@ -93,11 +93,12 @@ class TensorRt:
             if engine is not None:
                 return engine
             log.info("%s does not load: building it again", path)
-        plan = build_engine(self._trt, self._logger, self._model)
+        plan = build_engine(self._trt, self._logger, self._model, identity["precision"])
         engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise AtaError("engine tensorrt cannot work here: TensorRT does not load what it built")
-        warn_of_precision(self._trt, engine)
+        if identity["precision"] == "fp16":
+            warn_of_precision(self._trt, engine)
         engine_cache.store(path, plan, identity)
         return engine
 
@@ -113,7 +114,7 @@ class TensorRt:
             "onnx_sha256": self._model.sha256,
             "tensorrt": self._trt.__version__,
             "compute_capability": f"{major}.{minor}",
-            "precision": PRECISION,
+            "precision": precision(self._trt, self._model),
             "batch": LARGEST_BATCH,
         }
 
