@@ -37,12 +37,14 @@ Run = tuple[int, int, int]  # first column, last + 1, class
 
 
 def extract_bands(
-    logits: np.ndarray, power: np.ndarray, classes: tuple[str, ...], center_freq: float, samp_rate: float
+    logits: np.ndarray, power: np.ndarray, classes: tuple[str, ...], center_freq: float, samp_rate: float,
+    votes: bool = False,
 ) -> tuple[list[Band], np.ndarray]:
     """Bands of one frame, lowest first, and the class of each column.
 
     logits: float32 [C, T, F], class 0 noise. power: float32 [T, F], the frame's mean power per pixel.
-    center_freq, samp_rate: Hz. -> (bands, uint8 [F] class ids).
+    center_freq, samp_rate: Hz. votes: the bands are votes on names, in which a doubted name gives `other` no more than
+    the network does. -> (bands, uint8 [F] class ids).
     """
     evidence = column_evidence(logits)
     occupied = 1 - evidence[0]
@@ -59,7 +61,9 @@ def extract_bands(
     for first, last in _runs(occupied >= OCCUPIED):
         if occupied[first:last].max() >= SURE:
             runs += [(first + a, first + b, kind) for a, b, kind in _split(evidence[1:, first:last])]
-    runs = _unname(_close_gaps(runs, occupied), evidence, classes)
+    runs, certainty = _unname(_close_gaps(runs, occupied), evidence, classes)
+    if votes:
+        certainty = evidence
 
     bands, labels = [], np.zeros(columns, np.uint8)
     for first, last, kind in runs:
@@ -74,7 +78,7 @@ def extract_bands(
                 label=classes[kind],
                 freq_lower_edge=center_freq + (low - columns / 2) * width,
                 freq_upper_edge=center_freq + (high - columns / 2) * width,
-                confidence=round(float(evidence[kind, first:last].mean()), 4),
+                confidence=round(float(certainty[kind, first:last].mean()), 4),
                 snr_db=_snr_db(float(level[first:last].mean()), noise),
                 duty_cycle=_duty_cycle(decibels[:, first:last].mean(1), floor_db),
             )
@@ -153,20 +157,25 @@ def _close_gaps(runs: list[Run], occupied: np.ndarray) -> list[Run]:
     return joined
 
 
-def _unname(runs: list[Run], evidence: np.ndarray, classes: tuple[str, ...]) -> list[Run]:
-    """Calls LTE and NR of which the network is not sure `other`, and joins what then is `other` without a gap."""
+def _unname(runs: list[Run], evidence: np.ndarray, classes: tuple[str, ...]) -> tuple[list[Run], np.ndarray]:
+    """Calls LTE and NR of which the network is not sure `other`, and joins what then is `other` without a gap.
+
+    -> (runs, the evidence, in which such a column's of `other` is that of being occupied by anything but the name).
+    """
     if "other" not in classes:
-        return runs
+        return runs, evidence
     other = classes.index("other")
+    certainty = evidence.copy()
     named: list[Run] = []
     for first, last, kind in runs:
         if classes[kind] in NARROWEST and evidence[kind, first:last].mean() < NAMED:
+            certainty[other, first:last] = 1 - evidence[0, first:last] - evidence[kind, first:last]
             kind = other
         if named and kind == other and named[-1][1:] == (first, other):
             named[-1] = (named[-1][0], last, other)
         else:
             named.append((first, last, kind))
-    return named
+    return named, certainty
 
 
 def _is_line(rise: np.ndarray) -> bool:

@@ -111,7 +111,7 @@ def _look(wide: Wide, window: Window, model: ModelFile, engine: Engine) -> Look:
     power = window_power(wide.power, window.first, window.scale, image)
     logits = engine.run(network_image(power, model, wide.row, window.column))[0]
     dc = window.low + (window.scale * (image // 2) + window.scale // 2 + 0.5) * wide.column  # middle of column F / 2
-    bands, _ = extract_bands(logits, power, model.classes, dc, window.column * image)
+    bands, _ = extract_bands(logits, power, model.classes, dc, window.column * image, votes=True)
     findings = []
     for band in bands:
         low_cut = window.low > wide.low and not window.shows(band.freq_lower_edge)

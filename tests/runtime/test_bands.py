@@ -77,13 +77,16 @@ def test_what_is_undecided_goes_with_what_is_clear() -> None:
     assert [b[0] for b in bands(logits, power)] == ["NR"]
 
 
-@pytest.mark.parametrize(("share", "label"), [(0.55, "LTE"), (0.45, "other")])
-def test_what_is_less_likely_than_not_is_not_named(share: float, label: str) -> None:
+@pytest.mark.parametrize(("share", "label", "confidence"), [(0.55, "LTE", 0.55), (0.45, "other", 0.5)])
+def test_what_is_less_likely_than_not_is_not_named(share: float, label: str, confidence: float) -> None:
+    """And its confidence is that something else is there."""
     logits, power = scene((40, 200, 1))
-    logits[:, :, 40:200] = np.log([[[1e-3]], [[share]], [[0.3]], [[0.7 - share]]])
+    logits[:, :, 40:200] = np.log([[[0.05]], [[share]], [[0.89 - share]], [[0.06]]])
     found, labels = extract_bands(logits, power, CLASSES, 0.0, RATE)
-    assert [b.label for b in found] == [label]
+    assert [(b.label, b.confidence) for b in found] == [(label, pytest.approx(confidence, abs=1e-3))]
     assert set(labels[40:200]) == {CLASSES.index(label)}
+    (vote,), _ = extract_bands(logits, power, CLASSES, 0.0, RATE, votes=True)  # for another label it counts for little
+    assert (vote.label, vote.confidence) == (label, pytest.approx(0.55 if label == "LTE" else 0.06, abs=1e-3))
 
 
 def test_labels_that_change_from_column_to_column_are_one_band() -> None:
