@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command `ata-sense`: replay recordings, and check the installation."""
+"""The command `ata-sense`: `replay` and `doctor`; `live`, `scan` and `occupancy` have files of their own."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from .recordings import Recording, open_recording, spare
 from .scan_cli import add_scan
 from .sensor import Analysis, Sensor, replay
 from .sinks import JsonLines, SigmfAnnotations
+from .units import hertz
 
 BAR = 24  # characters
 
@@ -63,8 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument("--model", help="model file (default: the shipped one)")
     play.add_argument("--engine", default="auto", help=f"auto, {', '.join(ENGINES)}")
     play.add_argument("--frame-ms", type=float, help="frame duration (default: the model's)")
-    play.add_argument("--rate", type=float, help="raw IQ: samples/s")
-    play.add_argument("--freq", type=float, help="raw IQ: centre frequency, Hz")
+    play.add_argument("--rate", help="raw IQ: samples/s (2.4M, 2400k, 2.4e6)")
+    play.add_argument("--freq", help="raw IQ: centre frequency, Hz (806M, 0.8G, 806e6)")
     play.add_argument("--format", help="raw IQ: SigMF data type, such as cu8 or ci16_le")
     add_live(commands)
     add_scan(commands)
@@ -75,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _replay(args: argparse.Namespace) -> int:
-    recording = open_recording(args.recording, args.rate, args.freq, args.format)
+    rate, freq = (hertz(text) if text is not None else None for text in (args.rate, args.freq))
+    recording = open_recording(args.recording, rate, freq, args.format)
     spare([recording], [args.jsonl, args.sigmf, args.png])
     sensor = Sensor(recording.samp_rate, recording.center_freq, args.model, args.engine, args.frame_ms)
     sinks: list[JsonLines | SigmfAnnotations] = []

@@ -104,6 +104,7 @@ def test_a_real_recording_gives_records_sigmf_and_a_picture(captures: Path, tmp_
         (["replay", "."], "is a folder"),
         (["replay", "noise.sigmf-meta", "--png", "out", "--jsonl", "./out"], "one file"),
         (["replay", "noise.sigmf-meta", "--frame-ms", "long"], "invalid float value: 'long'"),
+        (["replay", "noise.sigmf-data", "--rate", "2.4W"], "'2.4W' is no frequency"),
         (["replay"], "recording"),
         (["label", "noise.sigmf-meta"], "invalid choice: 'label'"),
     ],
@@ -170,7 +171,7 @@ def long_recording(tmp_path: Path) -> Path:
     return tmp_path / "long.iq"
 
 
-RAW = ("--rate", "1.05e6", "--format", "ci8", "--frame-ms", "1")
+RAW = ("--rate", "1.05M", "--format", "ci8", "--frame-ms", "1")
 
 
 def test_a_replay_that_is_killed_leaves_the_records_it_had(long_recording: Path) -> None:
