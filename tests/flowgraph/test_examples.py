@@ -227,6 +227,24 @@ def test_a_missing_usrp_is_said(compiled: Path, screen) -> None:
     assert "No devices found" in ran.stderr
 
 
+def test_the_companion_refuses_what_the_blocks_would(tmp_path: Path) -> None:
+    text = (ROOT / "examples" / "replay.grc").read_text()
+    source, block = (text[text.index(f"- name: {name}\n") :].split("\n- name", 1)[0] for name in ("source", "segmenter"))
+    bad = [
+        (block, "samp_rate", "0.4e6"), (block, "samp_rate", "250e6"), (block, "frame_ms", "0.4"), (block, "frame_ms", "101"),
+        (block, "settle_samples", "-1"), (source, "path", ""), (source, "samp_rate", "-1"),
+    ]  # fmt: skip
+    for number, (of, parameter, value) in enumerate(bad):
+        kept = re.sub(rf"\n    {parameter}: .*", "", of).replace("parameters:", f"parameters:\n    {parameter}: '{value}'")
+        kept = re.sub(r"- name: \w+", f"- name: bad_{number}", kept)
+        ends = f"['source', '0', 'bad_{number}', '0']" if of is block else f"['bad_{number}', '0', 'segmenter', '0']"
+        text = text.replace("\nconnections:\n", f"\n{kept}\n\nconnections:\n- {ends}\n")
+    (tmp_path / "refused.grc").write_text(text)
+    ran = grcc(tmp_path, tmp_path / "refused.grc")
+    refused = set(re.findall(r"Block - (bad_\w+) - ", ran.stdout + ran.stderr))
+    assert ran.returncode != 0 and refused == {f"bad_{number}" for number in range(len(bad))}, ran.stdout
+
+
 def test_the_companion_refuses_what_the_waterfall_would(tmp_path: Path) -> None:
     text = (ROOT / "examples" / "simulated_scene.grc").read_text()
     block = text[text.index("- name: waterfall\n") : text.index("connections:")]
