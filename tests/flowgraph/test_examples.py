@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import matplotlib
@@ -225,6 +226,63 @@ def test_a_missing_usrp_is_said(compiled: Path, screen) -> None:
     ran = run(program, "--device", "addr=127.0.0.1,type=usrp2")
     assert ran.returncode != 0
     assert "No devices found" in ran.stderr
+
+
+USRP = """
+sys.path.insert(0, {tests!r})
+from tools.usrp_source import Stretch, usrp_source
+
+
+class usrp(usrp_source):
+    def __init__(self, address, arguments):
+        stretches = [Stretch(4_000_000, 802e6, 10e6), Stretch(4_000_000, 803e6, 10e6)]
+        usrp_source.__init__(self, stretches, (1_800_000_000, 0.25))
+
+    def set_samp_rate(self, rate):
+        assert rate == 10e6
+
+    def set_center_freq(self, freq, channel):
+        assert freq == 802e6
+
+    def set_antenna(self, antenna, channel): ...
+
+    def set_gain(self, gain, channel): ...
+
+    def set_time_unknown_pps(self, time): ...
+
+
+class live_usrp("""
+
+
+def test_a_usrp_feeds_the_block(compiled: Path, tmp_path: Path, window) -> None:
+    """The program as compiled, but for gr-uhd's source, in whose place one that tags like it is tuned on the way."""
+    text = (compiled / "live_usrp.py").read_text()
+    for ours, theirs in ((USRP.format(tests=str(ROOT / "tests")), "\nclass live_usrp("), ("usrp(", "uhd.usrp_source(")):
+        assert text.count(theirs) == 1
+        text = text.replace(theirs, ours)
+    (tmp_path / "live_usrp.py").write_text(text)
+    start, _ = window
+    process = start(tmp_path / "live_usrp.py", "--freq", "802M", "--samp-rate", "10M")
+    patience = threading.Timer(120, process.kill)
+    patience.start()
+    printed, records, asked = "", [], False
+    for line in process.stdout:
+        printed += line
+        if "((bands" in line:
+            records.append(dict(re.findall(r"\((\w+) \. ([^()]+)\)", line)))
+            if float(records[-1]["center_freq"]) == 803e6 and not asked:
+                process.send_signal(signal.SIGINT)
+                asked = True
+    patience.cancel()
+    assert process.wait(60) == 0, printed
+    assert re.search(r"ata.segmenter.* frames, ", printed)
+    assert records and float(records[-1]["center_freq"]) == 803e6  # a slow machine may have dropped all before
+    for record in records:
+        start_at, tuned = int(record["sample_start"]), float(record["center_freq"]) == 803e6
+        assert start_at % 400_000 == (10_000 if tuned else 0) and (start_at >= 4_010_000) == tuned  # settled for 1 ms
+        assert record["time"] == f"2027-01-15T08:00:{0.25 + start_at / 10e6:09.6f}Z"
+        assert float(record["freq_lower_edge"]) == pytest.approx(801e6, abs=4e4)
+        assert float(record["freq_upper_edge"]) == pytest.approx(803e6, abs=4e4)
 
 
 def test_the_companion_refuses_what_the_blocks_would(tmp_path: Path) -> None:
