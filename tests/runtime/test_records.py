@@ -6,7 +6,7 @@ import json
 
 import pytest
 from gnuradio.ata.records import Band, Record, utc
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -19,6 +19,7 @@ made = st.builds(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(made)
 def test_a_line_gives_the_record_back_to_the_last_bit(record: Record) -> None:
     line = record.to_json()
