@@ -243,7 +243,8 @@ class segmenter(gr.sync_block):
     def _analyse_beside(self, item: tuple[Frame, float]) -> None:
         """In the analysis thread: messages and files at once; the tags wait for `work`, the only place for them."""
         frame, arrived = item
-        analysis = self._sensor.analyse(frame, dropped_frames=self._stream.dropped, arrived=arrived)
+        dropped = frame.index - self._published  # before this frame: the stream may have dropped later ones by now
+        analysis = self._sensor.analyse(frame, dropped_frames=dropped, arrived=arrived)
         self._publish(analysis)
         self._finished.append(analysis)
 

@@ -96,6 +96,25 @@ def test_analysis_catches_up_after_an_overload(live: Live) -> None:
     assert gaps == live.block.dropped_frames == 9
 
 
+def test_a_record_counts_only_frames_before_it(live: Live) -> None:
+    """The second frame waits for the first while a retune discards the third."""
+    source, sink = Stepped(), Counting(3 * N)
+    top = gr.top_block()
+    top.connect(source, live.block, sink)
+    top.start()
+    source.send(FRAME)
+    assert live.engine.begun.acquire(timeout=PATIENCE)
+    source.send(np.zeros(N + N // 2, np.complex64))
+    source.send(FRAME[: N // 2], rx_freq=pmt.from_double(FREQ + 1e6))
+    assert sink.reached.wait(PATIENCE)
+    live.engine.open()
+    assert live.engine.begun.acquire(timeout=PATIENCE)
+    source.send(FRAME)
+    source.send(None)
+    assert ends(top)
+    assert [(line["frame"], line["dropped_frames"]) for line in live.lines] == [(0, 0), (1, 0), (3, 1)]
+
+
 def test_memory_stays_flat_while_frames_are_dropped(live: Live) -> None:
     """A quarter of a megabyte a frame, 3000 frames: what is dropped is really gone."""
     frames = 3000
