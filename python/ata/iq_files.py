@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import queue
+import re
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import AtaError
+from .errors import AtaError, first_line
 from .records import Record
 from .sinks import COLUMNS, DESCRIPTION, VERSION, BandRuns, generator, sigmf_annotation, sigmf_capture, write_sigmf
 
 DATATYPES = {"ci16_le": 4, "cf32_le": 8}  # bytes a sample
 PREFIX = "ata-iq-"
+NAME = re.compile(rf"{PREFIX}\d{{8}}T\d{{6}}\.\d{{6}}Z-\d+\.sigmf-data")
 SHARES = 4  # one recording takes at most this part of what the folder may hold
 MOST_WAITING = 128e6  # bytes of samples that wait for a slow disk, beside those from before the band appeared
 log = logging.getLogger("ata")
@@ -147,9 +149,10 @@ class IqFiles:
             what, recording, *samples = job
             try:
                 getattr(self, f"_{what}")(recording, *samples)
-            except (OSError, AtaError) as failure:  # a full disk must not end the watch
+            except Exception as failure:  # neither a full disk nor a fault may end the watch, or this thread
                 recording.broken = True
-                self._lose(sum(len(s) for s in samples), str(failure))
+                self._lose(sum(len(s) for s in samples), first_line(failure))
+                log.debug("what stopped a recording", exc_info=failure)
             finally:
                 with self._lock:
                     self._waiting -= sum(s.nbytes for s in samples)
@@ -216,16 +219,13 @@ class IqFiles:
 
     def _make_room(self) -> None:
         """Removes our oldest recordings until another of full length fits."""
-        ours = sorted(Path(self._keep.folder).glob(f"{PREFIX}*.sigmf-data"))
+        ours = sorted(filter(_ours, Path(self._keep.folder).iterdir()))
         sizes = [path.stat().st_size for path in ours]
         allowed = self._keep.max_bytes * (1 - 1 / SHARES)
         while ours and sum(sizes) > allowed:
-            meta = ours[0].with_suffix(".sigmf-meta")
-            if meta.exists() and json.loads(meta.read_text())["global"].get("core:description") != DESCRIPTION:
-                raise AtaError(f"{ours[0]} has the name of a recording of ours and is none")
-            ours.pop(0).unlink()
+            ours[0].unlink()
+            ours.pop(0).with_suffix(".sigmf-meta").unlink(missing_ok=True)
             sizes.pop(0)
-            meta.unlink(missing_ok=True)
 
     @staticmethod
     def _data(recording: Recording) -> Path:
@@ -234,3 +234,16 @@ class IqFiles:
     @staticmethod
     def _meta(recording: Recording) -> Path:
         return recording.path.with_name(recording.path.name + ".sigmf-meta")
+
+
+def _ours(data: Path) -> bool:
+    """Whether a file is a recording's samples, by its name and, where a power cut left something of them, its metadata."""
+    if not NAME.fullmatch(data.name):
+        return False
+    try:
+        text = data.with_suffix(".sigmf-meta").read_bytes()
+        return json.loads(text)["global"]["core:description"] == DESCRIPTION
+    except (FileNotFoundError, ValueError):
+        return True
+    except (OSError, LookupError, TypeError, RecursionError):
+        return False

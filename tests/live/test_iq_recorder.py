@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """IQ around bands that appear: the right samples, in recordings that others read, in a bounded folder."""
 
+import json
 import resource
 from datetime import datetime
 from pathlib import Path
@@ -111,6 +112,24 @@ def test_the_folder_never_holds_more_than_it_may(tmp_path: Path) -> None:
     assert len(list((tmp_path / "iq").iterdir())) == 2 * len(sizes)
     begin, end = kept.spans()[-1]
     assert np.array_equal(open_recording(kept.metas[-1]).read(0, end - begin), iq[begin:end])
+
+
+def test_damaged_recordings_of_ours_make_room_and_foreign_ones_stay(tmp_path: Path) -> None:
+    """After a power cut metadata may be empty, of zeros, cut short or missing."""
+    folder = tmp_path / "iq"
+    folder.mkdir()
+    foreign = {"global": {"core:datatype": "cf32_le", "core:version": "1.0.0", "core:description": "mine"}}
+    foreign |= {"captures": [], "annotations": []}
+    names = [f"ata-iq-20260101T000000.000000Z-{i}" for i in range(5)]
+    metas = [json.dumps(foreign).encode(), b"", bytes(100), b'{"global": {"core:des', None]
+    for name, meta in zip([*names, "ata-iq-of-mine"], [*metas, None], strict=True):
+        (folder / f"{name}.sigmf-data").write_bytes(bytes(300_000))
+        if meta is not None:
+            (folder / f"{name}.sigmf-meta").write_bytes(meta)
+    kept = Kept(vector(on_air(40, (10, 12))), tmp_path, max_bytes=300_000)
+    assert (kept.recorder.counts.lost, kept.recorder.counts.samples) == (0, BEFORE + N + AFTER)
+    left = {path.name.partition(".sigmf")[0] for path in folder.iterdir()}
+    assert left.intersection([*names, "ata-iq-of-mine"]) == {names[0], "ata-iq-of-mine"}
 
 
 def test_a_retune_in_a_recording_is_a_capture_of_its_own(tmp_path: Path) -> None:
