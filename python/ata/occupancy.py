@@ -7,7 +7,9 @@ A sweep is one transaction: a scan that is killed leaves all the sweeps before i
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,8 +52,12 @@ CREATE TABLE sightings (
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
+# Not in the schema, for files of before: what a long scan asks of every band that it finds.
+INDEX = "CREATE INDEX IF NOT EXISTS bands_by_edge ON bands (freq_lower_edge)"
+PATIENCE = 30.0  # s that another program may hold the file, twice
 LARGEST = 1e13  # Hz, dB, shares: more is no number of a band
 SAME_SHARE, SAME_HZ = 0.1, 30e3  # of its width, and at least: a band's edges wander so far from sweep to sweep
+log = logging.getLogger("ata")
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,7 @@ class Occupancy:
             raise AtaError(f"there is no occupancy file {path}")
         with self._told():
             target = f"{Path(path).absolute().as_uri()}?mode=ro" if read_only else str(path)
-            self._db = sqlite3.connect(target, uri=read_only, isolation_level=None)
+            self._db = sqlite3.connect(target, uri=read_only, isolation_level=None, timeout=PATIENCE)
             try:
                 self._check(read_only)
             except BaseException:
@@ -127,10 +133,24 @@ class Occupancy:
             raise AtaError(f"{self._path} is no occupancy file of gr-ata; name another file")
         elif version != SCHEMA_VERSION:
             raise AtaError(f"{self._path} has version {version}; this gr-ata reads version {SCHEMA_VERSION}")
+        if not read_only:
+            self._db.execute(INDEX)
 
     def add(self, sweep: Sweep) -> None:
-        """Keeps a sweep: whole, or not at all. AtaError where it cannot be written."""
-        with self._told(), self._transaction():
+        """Keeps a sweep: whole, or not at all. AtaError where it cannot be written, or another program holds the file
+        for longer than a minute.
+        """
+        with self._told():
+            try:
+                self._add(sweep)
+            except sqlite3.OperationalError as failure:
+                if failure.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                log.warning("another program holds the occupancy file %s; trying again", self._path)
+                self._add(sweep)
+
+    def _add(self, sweep: Sweep) -> None:
+        with self._transaction():
             row = (utc_of(sweep.begun), utc_of(sweep.ended), sweep.wide.low, sweep.wide.high, sweep.plan.samp_rate,
                    sweep.model)  # fmt: skip
             number = self._db.execute(
@@ -146,10 +166,13 @@ class Occupancy:
 
     def _recognise(self, bands: tuple[Band, ...]) -> list[tuple[Band, int]]:
         """-> each band with the id of the stored one that it is, new or known; the nearest of all pairs first."""
-        known = self._db.execute("SELECT id, freq_lower_edge, freq_upper_edge FROM bands").fetchall()
         pairs = []
         for at, band in enumerate(bands):
             near = max(SAME_HZ, SAME_SHARE * (band.freq_upper_edge - band.freq_lower_edge))
+            known = self._db.execute(
+                "SELECT id, freq_lower_edge, freq_upper_edge FROM bands WHERE freq_lower_edge BETWEEN ? AND ?",
+                (band.freq_lower_edge - near, band.freq_lower_edge + near),
+            )
             for number, low, high in known:
                 apart = max(abs(low - band.freq_lower_edge), abs(high - band.freq_upper_edge))
                 if apart <= near:
@@ -181,38 +204,22 @@ class Occupancy:
 
     def bands(self) -> list[Occupied]:
         """All bands ever seen, lowest first."""
+        ask = self._db.execute
         with self._told():
-            rows = self._db.execute("SELECT id, freq_lower_edge, freq_upper_edge FROM bands ORDER BY 2, 3").fetchall()
-            return [self._band(*row) for row in rows]
-
-    def _band(self, number: int, low: float, high: float) -> Occupied:
-        by_label = self._db.execute(
-            "SELECT label, COUNT(*), AVG(confidence), AVG(snr_db), SUM(duty_cycle), SUM(confidence) FROM sightings "
-            "WHERE band = ? GROUP BY label ORDER BY 6 DESC", (number,),
-        ).fetchall()  # fmt: skip
-        first, last = self._db.execute(
-            "SELECT MIN(begun), MAX(begun) FROM sightings JOIN sweeps ON sweeps.id = sweep WHERE band = ?", (number,)
-        ).fetchone()
-        sweeps = self._value(
-            "SELECT COUNT(*) FROM sweeps WHERE freq_lower_edge <= ? AND freq_upper_edge >= ? "
-            "OR id IN (SELECT sweep FROM sightings WHERE band = ?)", *_inside(low, high), number,
-        )  # fmt: skip
-        label, _, confidence, snr_db = by_label[0][:4]
-        _sound([low, high, confidence, snr_db or 0.0, *(row[4] for row in by_label)], [first, last])
-        return Occupied(
-            id=number,
-            label=str(label),
-            freq_lower_edge=low,
-            freq_upper_edge=high,
-            confidence=round(confidence, 4),
-            snr_db=None if snr_db is None else round(snr_db, 2),
-            duty_cycle=round(sum(row[4] for row in by_label) / sweeps, 4),
-            seen=sum(row[1] for row in by_label),
-            sweeps=sweeps,
-            first_seen=first,
-            last_seen=last,
-            votes={str(row[0]): row[1] for row in by_label},
-        )
+            rows = ask("SELECT id, freq_lower_edge, freq_upper_edge FROM bands ORDER BY 2, 3").fetchall()
+            labels, seen = defaultdict(list), defaultdict(list)
+            for number, *row in ask(
+                "SELECT band, label, COUNT(*), AVG(confidence), AVG(snr_db), SUM(duty_cycle) FROM sightings "
+                "GROUP BY band, label ORDER BY SUM(confidence) DESC"
+            ):
+                labels[number].append(row)
+            for number, *row in ask(
+                "SELECT band, sweeps.freq_lower_edge, sweeps.freq_upper_edge, COUNT(*), MIN(begun), MAX(begun) "
+                "FROM sightings JOIN sweeps ON sweeps.id = sweep GROUP BY 1, 2, 3"
+            ):
+                seen[number].append(row)
+            swept = ask("SELECT freq_lower_edge, freq_upper_edge, COUNT(*) FROM sweeps GROUP BY 1, 2").fetchall()
+            return [_occupied(*row, labels[row[0]], seen[row[0]], swept) for row in rows]
 
     def history(self, most: int) -> tuple[list[SweepSpan], int, dict[int, dict[int, float]]]:
         """How occupation went, for a picture with room for `most` moments.
@@ -263,6 +270,31 @@ class Occupancy:
             raise AtaError(f"the occupancy file {self._path} cannot be used: {failure}") from failure
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as failure:
             raise AtaError(f"the occupancy file {self._path} is damaged: {first_line(failure)}") from failure
+
+
+def _occupied(number: int, low: float, high: float, labels: list, seen: list, swept: list) -> Occupied:
+    """A band of its rows: of `labels`, most confident first; of `seen`, by what was swept, beside all that was `swept`."""
+    inner = _inside(low, high)
+    covers = lambda span: span[0] <= inner[0] and span[1] >= inner[1]  # noqa: E731
+    sweeps = sum(span[2] for span in swept if covers(span)) + sum(span[2] for span in seen if not covers(span))
+    first, last = min(span[3] for span in seen), max(span[4] for span in seen)
+    label, _, confidence, snr_db, _ = labels[0]
+    duty = [row[4] for row in labels]
+    _sound([low, high, confidence, snr_db or 0.0, *duty], [first, last])
+    return Occupied(
+        id=number,
+        label=str(label),
+        freq_lower_edge=low,
+        freq_upper_edge=high,
+        confidence=round(confidence, 4),
+        snr_db=None if snr_db is None else round(snr_db, 2),
+        duty_cycle=round(sum(duty) / sweeps, 4),
+        seen=sum(row[1] for row in labels),
+        sweeps=sweeps,
+        first_seen=first,
+        last_seen=last,
+        votes={str(row[0]): row[1] for row in labels},
+    )
 
 
 def _sound(numbers: list[float], dates: list[str]) -> None:

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sweeps kept in SQLite: what is the same band, how much it was on, and what survives."""
 
+import logging
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gnuradio.ata import occupancy
 from gnuradio.ata.errors import AtaError
 from gnuradio.ata.occupancy import Occupancy, Occupied
 from gnuradio.ata.occupancy_plot import draw_occupancy
@@ -93,6 +96,50 @@ def test_a_file_goes_on_where_it_was_and_is_read_while_it_is_written(tmp_path: P
     again = Occupancy(tmp_path / "o.db")
     again.add(sweep(2, band("LTE", 791, 801)))
     assert only(reader).seen == 3
+
+
+def test_a_reader_that_holds_the_file_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(occupancy, "PATIENCE", 0.1)
+    store = Occupancy(tmp_path / "o.db")
+    for number in range(2):
+        store.add(sweep(number, band("LTE", 791, 801)))
+    reader = sqlite3.connect(tmp_path / "o.db").execute("SELECT * FROM sweeps")
+    reader.fetchone()  # a question half answered
+
+    class LetsGo(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            reader.close()
+
+    monkeypatch.setattr(occupancy.log, "handlers", [LetsGo()])
+    store.add(sweep(2, band("LTE", 791, 801)))
+    assert only(store).seen == 3 and "trying again" in caplog.text
+    shutil.copy(tmp_path / "o.db", tmp_path / "copy.db")
+    (tmp_path / "copy.db").chmod(0o400)
+    assert Occupancy(tmp_path / "copy.db", read_only=True).bands() == store.bands()
+
+
+def test_a_reader_that_holds_the_file_for_ever_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(occupancy, "PATIENCE", 0.1)
+    store = Occupancy(tmp_path / "o.db")
+    for number in range(2):
+        store.add(sweep(number))
+    reader = sqlite3.connect(tmp_path / "o.db").execute("SELECT * FROM sweeps")
+    reader.fetchone()
+    with pytest.raises(AtaError, match="database is locked"):
+        store.add(sweep(2))
+
+
+def test_a_file_of_before_the_index_goes_on(tmp_path: Path) -> None:
+    store = Occupancy(tmp_path / "o.db")
+    store.add(sweep(0, band("LTE", 791, 801)))
+    store.close()
+    sqlite3.connect(tmp_path / "o.db").execute("DROP INDEX bands_by_edge").connection.commit()
+    assert only(Occupancy(tmp_path / "o.db", read_only=True)).seen == 1
+    again = Occupancy(tmp_path / "o.db")
+    again.add(sweep(1, band("LTE", 791, 801)))
+    assert only(again).seen == 2
 
 
 WRITER = """
