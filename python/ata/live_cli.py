@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -41,6 +42,7 @@ def add_live(commands: argparse._SubParsersAction) -> None:
     live.add_argument("--sigmf", help="write the bands as SigMF annotations (.sigmf-meta)")
     live.add_argument("--rotate-mb", type=float, default=100, help="set a file aside at this size (default: %(default)g)")
     live.add_argument("--rotate-minutes", type=float, default=1440, help="... and at this age (default: %(default)g)")
+    live.add_argument("--keep-mb", type=float, help="what the files set aside may hold; the oldest go first (default: all)")
     live.add_argument("--zmq", metavar="[HOST:]PORT", help="publish the records as JSON over ZeroMQ PUB; without a host "
                       "for this machine alone")  # fmt: skip
     live.add_argument("--mqtt", metavar="URL", help="send them to a broker: mqtt://[USER:PASSWORD@]HOST[:PORT][/TOPIC]")
@@ -83,14 +85,15 @@ def run_live(args: argparse.Namespace) -> int:
 
 def _sinks(args: argparse.Namespace, totals: Totals) -> Iterator[Sink]:
     """Where the records go: one sink for each output that was asked for."""
+    most_seconds, keep = 60 * args.rotate_minutes, 1e6 * (args.keep_mb or math.inf)
     if args.jsonl == "-":
         yield _Pipe()
     elif args.jsonl:
-        yield Rotating(args.jsonl, JsonLines, 1e6 * args.rotate_mb, 60 * args.rotate_minutes)
+        yield Rotating(args.jsonl, JsonLines, 1e6 * args.rotate_mb, most_seconds, keep)
     if args.sigmf:
         if not ours(Path(args.sigmf)):
             raise AtaError(f"{args.sigmf} is there already, and gr-ata did not write it; name another file")
-        yield Rotating(args.sigmf, SigmfAnnotations, 1e6 * min(args.rotate_mb, SIGMF_MB), 60 * args.rotate_minutes)
+        yield Rotating(args.sigmf, SigmfAnnotations, 1e6 * min(args.rotate_mb, SIGMF_MB), most_seconds, keep)
     yield from open_publishers(args.zmq or "", args.mqtt or "", args.metrics or "", lambda: totals.counters)
 
 
@@ -105,7 +108,7 @@ class _Pipe(JsonLines):
 
 
 def _settings(args: argparse.Namespace) -> LiveSettings:
-    for name in ("rotate_mb", "rotate_minutes", "keep_iq_mb", "frames", "seconds"):
+    for name in ("rotate_mb", "rotate_minutes", "keep_mb", "keep_iq_mb", "frames", "seconds"):
         value = getattr(args, name)
         if value is not None and not value > 0:
             raise AtaError(f"--{name.replace('_', '-')} is {value:g}; it has to be more than nothing")

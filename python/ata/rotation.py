@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 
 from .errors import AtaError
-from .records import Record
-from .sinks import Sink
+from .sinks import HasJson, Sink
 
 FLUSH_EVERY = 60.0  # s; what a crash may take of a file that is written as a whole
 
@@ -32,24 +32,28 @@ class Rotating:
     Args:
         path: of the file in use.
         open_sink: makes the sink that writes it.
-        max_bytes, max_seconds: what is too large, and too old. AtaError where the file cannot be written.
+        max_bytes, max_seconds: what is too large, and too old.
+        keep_bytes: what the files set aside may hold together; the oldest go first, those of earlier runs too.
+
+    AtaError where the file cannot be written.
     """
 
-    def __init__(self, path: str | Path, open_sink: Callable[[Path], SizedSink], max_bytes: float,
-                 max_seconds: float) -> None:
+    def __init__(self, path: str | Path, open_sink: Callable[[Path], SizedSink], max_bytes: float = math.inf,
+                 max_seconds: float = math.inf, keep_bytes: float = math.inf) -> None:
         self._path, self._open = Path(path), open_sink
-        self._max_bytes, self._max_seconds = max_bytes, max_seconds
+        self._max_bytes, self._max_seconds, self._keep_bytes = max_bytes, max_seconds, keep_bytes
         if self._path.is_file() and self._path.stat().st_size:
             self._set_aside(self._path.stat().st_mtime)
         self._begin()
 
-    def write(self, record: Record) -> None:
-        if self._sink.size and (self._sink.size >= self._max_bytes or self._age() >= self._max_seconds):
+    def write(self, record: HasJson) -> None:
+        if self._written and (self._sink.size >= self._max_bytes or self._age() >= self._max_seconds):
             self._sink.close()
             if self._path.is_file():
                 self._set_aside(self._begun)
             self._begin()
         self._sink.write(record)
+        self._written = True
         if time.monotonic() - self._flushed > FLUSH_EVERY:
             self.flush()
 
@@ -61,7 +65,10 @@ class Rotating:
         self._sink.close()
 
     def _begin(self) -> None:
+        if self._keep_bytes < math.inf:
+            self._make_room()
         self._sink = self._open(self._path)
+        self._written = False
         self._begun = time.time()
         self._opened = self._flushed = time.monotonic()
 
@@ -70,8 +77,26 @@ class Rotating:
 
     def _set_aside(self, begun: float) -> None:
         stamp = datetime.fromtimestamp(begun, UTC).strftime("%Y%m%dT%H%M%SZ")
-        names = (f"{self._path.stem}-{stamp}{f'-{n}' if n > 1 else ''}{self._path.suffix}" for n in count(1))
         try:
-            self._path.rename(next(path for name in names if not (path := self._path.with_name(name)).exists()))
+            number = 1 + max((n for when, n, _ in self._aside() if when == stamp), default=0)
+            name = f"{self._path.stem}-{stamp}{f'-{number}' if number > 1 else ''}{self._path.suffix}"
+            self._path.rename(self._path.with_name(name))
         except OSError as failure:
             raise AtaError(f"{self._path} cannot be set aside: {failure.strerror}") from failure
+
+    def _make_room(self) -> None:
+        try:
+            aside = [(path.stat().st_size, path) for _, _, path in self._aside()]
+            held = sum(size for size, _ in aside)
+            for size, path in aside:
+                if held > self._keep_bytes:
+                    path.unlink()
+                    held -= size
+        except OSError as failure:
+            raise AtaError(f"what is set aside of {self._path} cannot be removed: {failure.strerror}") from failure
+
+    def _aside(self) -> list[tuple[str, int, Path]]:
+        """The files set aside, oldest first: when they were begun, and which of that second they are."""
+        name = re.compile(rf"{re.escape(self._path.stem)}-(\d{{8}}T\d{{6}}Z)(?:-(\d+))?{re.escape(self._path.suffix)}")
+        named = ((name.fullmatch(path.name), path) for path in self._path.parent.iterdir())
+        return sorted((found[1], int(found[2] or 1), path) for found, path in named if found)

@@ -68,6 +68,23 @@ def test_what_an_earlier_run_left_is_set_aside_under_its_date(tmp_path: Path) ->
     assert frames(tmp_path / "r.jsonl") == [0]
 
 
+def test_the_oldest_go_when_there_is_no_room(tmp_path: Path) -> None:
+    others = [tmp_path / name for name in ("r-notes.jsonl", "s-20260101T000000Z.jsonl", "r-20260101T000000Z.sigmf-meta")]
+    for path in others:
+        path.write_text(5000 * "x")
+    (tmp_path / "r-20231114T221320Z.jsonl").write_text(2000 * "x")
+    sink = Rotating(tmp_path / "r.jsonl", JsonLines, 2000, keep_bytes=7000)
+    assert (tmp_path / "r-20231114T221320Z.jsonl").exists()
+    for i in range(80):
+        sink.write(record(i))
+    sink.close()
+    *aside, used = [path for path in in_order(tmp_path) if path not in others]
+    assert 4000 < sum(path.stat().st_size for path in aside) <= 7000
+    left = [i for path in [*aside, used] for i in frames(path)]
+    assert left == list(range(left[0], 80)) and left[0] > 40
+    assert all(path.exists() for path in others)
+
+
 def test_a_device_is_never_set_aside() -> None:
     sink = Rotating("/dev/null", JsonLines, 1, 0)
     for i in range(3):
