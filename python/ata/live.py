@@ -162,7 +162,7 @@ class Live:
     def __init__(self, settings: LiveSettings, sinks: Sequence[Sink], screen: Screen, *, reconnect: bool = False,
                  frames: int | None = None, seconds: float | None = None, opening_limit: float = OPENING_LIMIT,
                  stall_limit: float = STALL_LIMIT, totals: Totals | None = None) -> None:
-        self._settings, self._sinks, self._screen = settings, sinks, screen
+        self._settings, self._sinks, self._screen = settings, list(sinks), screen
         self._reconnect = reconnect
         self._most_frames = math.inf if frames is None else frames
         self._seconds = math.inf if seconds is None else seconds
@@ -236,7 +236,7 @@ class Live:
                 continue
             heard = time.monotonic()
             if isinstance(message, Opening):
-                silence_limit = self._opening_limit
+                silence_limit, who = self._opening_limit, "its driver"
             elif isinstance(message, Lost):
                 return message.sentence
             elif isinstance(message, Streaming):
@@ -257,8 +257,7 @@ class Live:
         if isinstance(message, Record):
             if self.totals.records < self._most_frames:
                 self.totals.add(message)
-                for sink in self._sinks:
-                    sink.write(message)
+                self._write(message)
                 self._screen.show(message)
         elif isinstance(message, Progress):
             self.totals.iq, self.totals.retunes, self.totals.gaps = message.iq, message.retunes, message.gaps

@@ -301,8 +301,10 @@ def test_a_rate_that_the_radio_does_not_have_is_refused(scene: Path) -> None:
     assert "was recorded at 4000000 Hz, which --rate 3000000 cannot change" in ran.stderr
 
 
-def test_a_full_disk_ends_it_with_a_sentence(scene: Path, model: Path) -> None:
-    ran = run("--source", f"loop:{scene}", "--model", model, "--jsonl", "/dev/full")
+@pytest.mark.parametrize("frame_ms", [40, 1])  # at 1 ms more records are on their way when the first cannot be written
+def test_a_full_disk_ends_it_with_a_sentence(scene: Path, model: Path, tmp_path: Path, frame_ms: int) -> None:
+    ran = run("--source", f"loop:{scene}", "--model", model, "--frame-ms", frame_ms, "--jsonl", "/dev/full",
+              "--sigmf", tmp_path / "r.sigmf-meta")  # fmt: skip
     assert ran.returncode == 2
     assert ran.stderr.splitlines()[-1] == "ata-sense: /dev/full cannot be written: No space left on device"
 
