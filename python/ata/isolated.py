@@ -27,13 +27,17 @@ from .errors import AtaError
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 STARTERS_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 LAST_WORDS = 4096  # bytes kept of what drivers print
+DYING = 5.0  # s that a killed process has to go; one whose driver waits in the kernel stays until that lets it go
 GONE = (EOFError, OSError, pickle.UnpicklingError)  # what a connection raises whose other end was killed
 _context = multiprocessing.get_context("spawn")  # a fork of a process with threads, GNU Radio's among them, is unsafe
 log = logging.getLogger("ata")
 
 
 class Ended(Exception):
-    """The process is gone and everything that it sent is received; the text says how it ended, empty if as asked."""
+    """The process is gone and everything that it sent is received; the text says how it ended, empty if as asked.
+
+    A fault in it counts as such an end: its traceback is in the log, its last line in the text.
+    """
 
 
 class Channel:
@@ -87,8 +91,7 @@ class Isolated:
     def receive(self, timeout: float) -> object | None:
         """-> the next message, or None if none comes within `timeout` seconds.
 
-        Raises AtaError with the sentence that the process ended with, RuntimeError with the traceback of a fault in
-        it, and Ended for any other end.
+        Raises AtaError with the sentence that the process ended with, and Ended for any other end.
         """
         try:
             while self._connection.poll(timeout):
@@ -100,7 +103,7 @@ class Isolated:
                 else:
                     return message
         except GONE:
-            self._process.join()
+            self._join()
             raise Ended(self._how()) from None
         return None
 
@@ -116,7 +119,13 @@ class Isolated:
     def kill(self) -> None:
         """Ends the process at once if it has not ended by itself; what it had sent can still be received."""
         self._process.kill()
-        self._process.join()
+        self._join()
+
+    def _join(self) -> None:
+        self._process.join(DYING)
+        if self._process.is_alive():
+            log.error("the process %d of the radio's driver cannot be ended; it is left behind", self._process.pid)
+            multiprocessing.process._children.discard(self._process)  # which Python would wait for at its own end
 
     def _listen(self, printed: Connection) -> None:
         with printed:
@@ -130,7 +139,10 @@ class Isolated:
         self._listener.join(1.0)  # until it has the last words, unless something else still holds the pipe
         lines = self._words.decode(errors="replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        how = f"crashed ({signal.Signals(-code).name})" if code and code < 0 else f"ended with code {code}"
+        if code is None:
+            how = "does not end"
+        else:
+            how = f"crashed ({signal.Signals(-code).name})" if code < 0 else f"ended with code {code}"
         return f"{how}: {last}" if last else how
 
 
@@ -169,8 +181,9 @@ def _begin(connection: Connection, prints: Connection, starter: int, run: Callab
         run(channel, *args)
     except AtaError as failure:
         channel.send(failure)
-    except BaseException:
-        channel.send(RuntimeError(f"the radio's process failed\n{traceback.format_exc()}"))
+    except BaseException as failure:
+        log.error("a fault in the process of the radio's driver\n%s", traceback.format_exc())
+        channel.send(Ended(f"failed: {traceback.format_exception_only(failure)[-1].strip()}"))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # the threads of a driver that hangs would keep an ordinary exit waiting

@@ -20,14 +20,14 @@ from typing import Protocol
 from .errors import AtaError
 from .iq_files import IqCounts, KeepIq
 from .isolated import Ended, Isolated
+from .pauses import POLL, Pauses
 from .records import Record
 from .sinks import Sink
 
+ENGINE_LIMIT = 1800.0  # s; TensorRT builds one for minutes
 OPENING_LIMIT = 30.0  # s; a USRP loads its firmware first
 STALL_LIMIT = 5.0  # s without a new sample
 GRACE = 10.0  # s that a process has to finish what it found
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s before the radio is tried again
-POLL = 0.2  # s
 log = logging.getLogger("ata")
 
 
@@ -169,9 +169,10 @@ class Live:
         self._opening_limit, self._stall_limit = opening_limit, stall_limit
         self._deadline = math.inf
         self._stopping = self._finished = False
-        self._pause, self._grace = FIRST_PAUSE, GRACE
+        self._grace = GRACE
         self._away: float | None = None
         self.totals = totals or Totals()
+        self._pauses = Pauses(self._over, lambda: screen.tick(self.totals))
 
     def stop(self) -> None:
         """Ends `run` soon; for signal handlers."""
@@ -189,20 +190,12 @@ class Live:
             except _DeviceLost as loss:
                 if not self._reconnect:
                     raise AtaError(str(loss)) from None
-                self._wait(str(loss))
+                self._away = self._away or time.monotonic()
+                self._pauses.wait(str(loss))
 
     def _over(self) -> bool:
         enough = self.totals.records >= self._most_frames or time.monotonic() >= self._deadline
         return self._stopping or self._finished or enough
-
-    def _wait(self, why: str) -> None:
-        log.warning("%s; trying again in %g s", why, self._pause)
-        self._away = self._away or time.monotonic()
-        until = time.monotonic() + self._pause
-        self._pause = min(2 * self._pause, LONGEST_PAUSE)
-        while not self._over() and time.monotonic() < until:
-            time.sleep(min(POLL, max(0.0, until - time.monotonic())))
-            self._screen.tick(self.totals)
 
     def _watch(self) -> None:
         """The radio from its opening to its end."""
@@ -221,7 +214,7 @@ class Live:
 
     def _follow(self, process: Isolated) -> str | None:
         """Takes what comes -> how the radio was lost, or None when it is time to end."""
-        silence_limit = math.inf  # an engine may be built for minutes
+        silence_limit, who = ENGINE_LIMIT, "the engine"
         heard = moved = time.monotonic()
         while not self._over():
             try:
@@ -232,7 +225,7 @@ class Live:
             if message is None:
                 if time.monotonic() - heard > silence_limit:
                     self._grace = 0.0  # nor would it hear
-                    return f"{self._settings.device} does not answer: its driver says nothing for {silence_limit:g} s"
+                    return f"{self._settings.device} does not answer: {who} says nothing for {silence_limit:g} s"
                 continue
             heard = time.monotonic()
             if isinstance(message, Opening):
@@ -267,8 +260,17 @@ class Live:
         elif isinstance(message, Finished):
             self._finished = True
 
+    def _write(self, record: Record) -> None:
+        """A sink that fails ends the watch; what the process still holds then goes to the others."""
+        for sink in list(self._sinks):
+            try:
+                sink.write(record)
+            except BaseException:
+                self._sinks.remove(sink)
+                raise
+
     def _is_back(self) -> None:
-        self._pause = FIRST_PAUSE
+        self._pauses.end()
         if self._away is not None:
             self.totals.reconnects += 1
             log.info("%s is back after %.0f s", self._settings.device, time.monotonic() - self._away)

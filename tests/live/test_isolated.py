@@ -73,14 +73,15 @@ def test_what_was_sent_arrives_and_then_the_end(
 
 
 @pytest.mark.parametrize(
-    ("how", "kind", "says"), [("sentence", AtaError, "does not fit"), ("fault", RuntimeError, "a slip")]
+    ("how", "kind", "says"), [("sentence", AtaError, "does not fit"), ("fault", Ended, "^failed: KeyError: 'a slip'$")]
 )
-def test_an_exception_crosses_over(how: str, kind: type, says: str) -> None:
+def test_an_exception_crosses_over(how: str, kind: type, says: str, caplog: pytest.LogCaptureFixture) -> None:
     process = Isolated(sends_and_ends, how)
     assert [process.receive(PATIENCE) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(kind, match=says):
         process.receive(PATIENCE)
     process.kill()
+    assert ("Traceback" in caplog.text) == (how == "fault")
 
 
 def test_a_process_that_hangs_is_ended() -> None:
@@ -102,6 +103,32 @@ def test_what_comes_between_stop_and_end_is_received() -> None:
     assert (numbers, last, end) == (list(range(1, len(numbers) + 1)), "last", "")
 
 
+UNKILLABLE = """
+import sys
+from gnuradio.ata import isolated
+from test_isolated import Isolated, hangs
+if __name__ == "__main__":
+    isolated.DYING = 0.1
+    process = Isolated(hangs)
+    process.receive(60)
+    process._process.kill = lambda: None  # as of a process whose driver waits in the kernel
+    process.kill()
+    sys.exit("ends all the same")
+"""
+
+
+def test_a_process_that_cannot_be_ended_is_left_behind(tmp_path: Path) -> None:
+    (tmp_path / "starter.py").write_text(UNKILLABLE)
+    ran = subprocess.run([sys.executable, tmp_path / "starter.py"], env=with_tests(), capture_output=True, text=True,
+                         check=False, timeout=PATIENCE)  # fmt: skip
+    assert "cannot be ended; it is left behind" in ran.stderr and ran.stderr.endswith("ends all the same\n")
+
+
+def with_tests() -> dict[str, str]:
+    """The environment for a program that imports this file."""
+    return {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{os.environ['PYTHONPATH']}"}
+
+
 STARTER = """
 import sys
 from test_isolated import Isolated, hangs
@@ -115,9 +142,8 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_it_goes_with_its_starter_however_that_ends(tmp_path: Path, number: int) -> None:
     (tmp_path / "starter.py").write_text(STARTER)
-    env = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{os.environ['PYTHONPATH']}"}
     command = [sys.executable, tmp_path / "starter.py"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as starter:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=with_tests()) as starter:
         pid = int(starter.stdout.readline())
         watched = os.pidfd_open(pid)
         starter.send_signal(number)

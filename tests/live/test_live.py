@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sigmf
+from gnuradio.ata.errors import AtaError
 from gnuradio.ata.live import Live, LiveSettings
 from tiny_model import write_tiny_model
 from tools.live_run import PATIENCE, Collected, Quiet, command, lines, run
@@ -145,8 +146,8 @@ def test_faults_one_after_the_other_lose_nothing(
     scene: Path, model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Closed, reset, stalled, cut in a sample, no greeting, half of one, none ever, garbage: then it plays."""
-    monkeypatch.setattr("gnuradio.ata.live.LONGEST_PAUSE", 0.1)
-    monkeypatch.setattr("gnuradio.ata.live.FIRST_PAUSE", 0.1)
+    monkeypatch.setattr("gnuradio.ata.pauses.LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr("gnuradio.ata.pauses.FIRST_PAUSE", 0.1)
     cut = [f"{what},{8 * N}" for what in ("close", "reset", "stall", "odd")]
     with RtlTcpServer(scene, *cut, "noheader", "half", "silent", "garbage", "play", speed=0.5) as server:
         settings = LiveSettings(server.device, RATE, FREQ, 30.0, model=str(model), frame_ms=10.0)
@@ -166,6 +167,26 @@ def test_faults_one_after_the_other_lose_nothing(
     assert sum(sent[:-1]) - len(sent) * N < totals.samples <= sum(sent)
     for how in ("gives no more samples", "ended its stream", "no rtl_tcp server", "says nothing for 2 s"):
         assert how in caplog.text
+
+
+def test_a_fault_in_the_radios_process_is_a_lost_radio(
+    scene: Path, model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("gnuradio.ata.pauses.FIRST_PAUSE", 0.1)
+    with RtlTcpServer(scene) as server:
+        settings = LiveSettings(server.device, RATE, FREQ, "a slip", model=str(model), frame_ms=10.0)
+        live = Live(settings, [], Quiet(), reconnect=True)
+        caplog.handler.addFilter(lambda said: live.stop() if "trying again in 0.2 s" in said.getMessage() else True)
+        live.run()
+    assert caplog.text.count("is gone: its driver's process failed: TypeError: ") == 1
+    assert "Traceback" in caplog.text and "in set_gain" in caplog.text
+
+
+def test_an_engine_that_is_never_there_is_a_sentence(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gnuradio.ata.live.ENGINE_LIMIT", 0.1)  # less than it takes to start the process
+    live = Live(LiveSettings("rtl_tcp=127.0.0.1:1", RATE, FREQ, 30.0, model=str(model)), [], Quiet())
+    with pytest.raises(AtaError, match=r"does not answer: the engine says nothing for 0\.1 s"):
+        live.run()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,0 +1,39 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long to wait before a radio that is missing or gone is tried again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s
+POLL = 0.2  # s between two looks whether it is time to end
+log = logging.getLogger("ata")
+
+
+class Pauses:
+    """Each twice as long as the one before, until the radio is back.
+
+    Args:
+        over: whether it is time to end, which ends a pause too.
+        tick: called some times a second during one.
+    """
+
+    def __init__(self, over: Callable[[], bool], tick: Callable[[], None] = lambda: None) -> None:
+        self._over, self._tick = over, tick
+        self._next = FIRST_PAUSE
+
+    def wait(self, why: str) -> None:
+        """Says why, in one sentence, and waits."""
+        log.warning("%s; trying again in %g s", why, self._next)
+        until = time.monotonic() + self._next
+        self._next = min(2 * self._next, LONGEST_PAUSE)
+        while not self._over() and time.monotonic() < until:
+            time.sleep(min(POLL, max(0.0, until - time.monotonic())))
+            self._tick()
+
+    def end(self) -> None:
+        """The radio is back."""
+        self._next = FIRST_PAUSE
