@@ -27,6 +27,10 @@ class AtaError(Exception):
         super().__init__(f"{line[: LONGEST - 103]}...{line[-100:]}" if cut else line)
 
 
+class RadioLost(AtaError):
+    """The radio is missing, does not open, or has gone: it may come back."""
+
+
 def package_missing(name: str, failure: ImportError) -> AtaError:
     """-> the sentence for one of the two Python packages that GNU Radio does not bring."""
     mend = f"{sys.executable} -m pip install onnx onnxruntime (where pip refuses: docs/install.md)"

@@ -11,7 +11,7 @@ from collections import deque
 import numpy as np
 from gnuradio import gr
 
-from .errors import WORK_DONE, AtaError, stops_on_failure
+from .errors import WORK_DONE, RadioLost, stops_on_failure
 from .stream import Frame, FrameStream
 from .tuning import RadioTuning
 
@@ -46,7 +46,7 @@ class frame_sink(gr.sync_block):
     def frame_at(self, center_freq: float) -> Frame:
         """Waits, for ever if need be, for a frame at the frequency to which the radio has just been tuned, Hz.
 
-        AtaError where the stream has ended.
+        RadioLost where the stream has ended.
         """
         with self._changed:
             self._frame = None
@@ -55,7 +55,7 @@ class frame_sink(gr.sync_block):
             self._changed.wait_for(lambda: self._frame or self._ended)
             self._wanted = None
             if self._frame is None:
-                raise AtaError("the radio's stream has ended")
+                raise RadioLost("the radio's stream has ended")
             return self._frame
 
     def stop(self) -> bool:

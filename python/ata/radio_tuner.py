@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from .errors import AtaError
+from .errors import AtaError, RadioLost
 from .isolated import Channel, Ended, Isolated
+from .pauses import POLL
 from .radios import Gain
 from .stream import Frame, FrameStream, Grid
 
@@ -32,14 +35,25 @@ class RadioSettings:
 
 
 class RadioTuner:
-    """A `Tuner` on any radio that `radios.py` opens. AtaError where it does not open, or does not answer."""
+    """A `Tuner` on any radio that `radios.py` opens.
 
-    def __init__(self, settings: RadioSettings) -> None:
-        self._device = settings.device
+    Args:
+        settings: of the radio.
+        stopped: whether it is time to end; asked while the radio is waited for, which then counts as lost.
+
+    RadioLost where it does not open, or does not answer.
+    """
+
+    def __init__(self, settings: RadioSettings, stopped: Callable[[], bool] = lambda: False) -> None:
+        self._device, self._stopped = settings.device, stopped
         self._patience = PATIENCE + 1e-3 * settings.frame_ms
         self._patience += (settings.settle_samples + settings.period) / settings.samp_rate
         self._process = Isolated(_serve, settings)
-        self._receive(OPENING, "does not answer")
+        try:
+            self._receive(OPENING, "does not answer")
+        except BaseException:
+            self._process.kill()
+            raise
 
     def capture(self, center_freq: float) -> Frame:
         """See `Tuner`."""
@@ -47,18 +61,21 @@ class RadioTuner:
         return self._receive(self._patience, "gives no more samples")
 
     def _receive(self, timeout: float, fault: str) -> object:
+        until = time.monotonic() + timeout
+        got = None
         try:
-            got = self._process.receive(timeout)
+            while got is None and not self._stopped() and time.monotonic() < until:
+                got = self._process.receive(min(POLL, timeout))
         except Ended as how:
-            raise AtaError(f"{self._device} is gone: its driver's process {how}") from None
+            raise RadioLost(f"{self._device} is gone: its driver's process {how}") from None
         if got is None:
-            raise AtaError(f"{self._device} {fault}")
+            raise RadioLost(f"{self._device} {fault}")
         return got
 
     def close(self) -> None:
         """Lets the driver give its device back, if it does so soon."""
         self._process.ask_to_stop()
-        with suppress(AtaError, RuntimeError, Ended):
+        with suppress(AtaError, Ended):
             while self._process.receive(CLOSING) is not None:
                 pass
         self._process.kill()
@@ -71,7 +88,10 @@ def _serve(channel: Channel, settings: RadioSettings) -> None:
     from .frame_sink import frame_sink
     from .radios import open_radio
 
-    radio = open_radio(settings.device, settings.samp_rate, settings.center_freq, settings.gain)
+    try:
+        radio = open_radio(settings.device, settings.samp_rate, settings.center_freq, settings.gain)
+    except AtaError as failure:
+        raise RadioLost(str(failure)) from None
     stream = FrameStream(settings.grid, settings.samp_rate, radio.center_freq, settings.frame_ms, settings.settle_samples,
                          settings.period)  # fmt: skip
     stream.interrupt()  # a radio that has just been opened has to settle too

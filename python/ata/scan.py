@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from .engines import Engine
-from .errors import AtaError
+from .errors import AtaError, RadioLost
 from .frontend import frame_samples
 from .model import ModelFile
 from .records import Band, utc
@@ -99,7 +99,8 @@ class Tuner(Protocol):
     def capture(self, center_freq: float) -> Frame:
         """Tunes, Hz, waits until the radio has settled, and takes one frame, which begins at a multiple of PERIOD.
 
-        The frame says where the radio really went. AtaError where it cannot tune there or gives no more samples.
+        The frame says where the radio really went. AtaError where it cannot tune there, RadioLost where it gives no
+        more samples.
         """
         ...
 
@@ -152,28 +153,33 @@ class Scanner:
 
     Args:
         plan: of `make_plan`.
-        tuner: the radio.
         model, engine: what names the bands.
 
-    Attributes: sweeps, how many have been made.
+    Attributes: sweeps (how many have been made), lost (how the radio was lost in the last one, or None).
     """
 
-    def __init__(self, plan: Plan, tuner: Tuner, model: ModelFile, engine: Engine) -> None:
-        self._plan, self._tuner, self._model, self._engine = plan, tuner, model, engine
+    def __init__(self, plan: Plan, model: ModelFile, engine: Engine) -> None:
+        self._plan, self._model, self._engine = plan, model, engine
         self.sweeps = 0
+        self.lost: RadioLost | None = None
 
-    def sweep(self, goes_on: Callable[[int], bool] = lambda done: True) -> Sweep | None:
-        """One pass; goes_on hears how many steps are done and says whether to take the next.
+    def sweep(self, tuner: Tuner, goes_on: Callable[[int], bool] = lambda done: True) -> Sweep | None:
+        """One pass; goes_on hears how many steps are done and says whether to take the next. It ends where the radio is
+        lost: one that comes back counts its samples anew, and its steps would stand on another grid of 20 ms.
 
-        What was taken until then is analysed in either case -> None where it is not even as wide as the radio's band.
+        What was taken until then is analysed in any case -> None where it is not even as wide as the radio's band.
         """
         plan = self._plan
         rows = self._model.rows
         stitcher = Stitcher(plan.first, plan.columns, rows, plan.column, plan.frame_ms * 1e-3 / rows, plan.usable)
         begun = time.time()
-        steps = 0
+        steps, self.lost = 0, None
         while steps < len(plan.centers) and goes_on(steps):
-            frame = self._capture(plan.centers[steps])
+            try:
+                frame = self._capture(tuner, plan.centers[steps])
+            except RadioLost as loss:
+                self.lost = loss
+                break
             stitcher.add(frame.power, frame.center_freq)
             steps += 1
         ended = time.time()
@@ -184,8 +190,8 @@ class Scanner:
         index, self.sweeps = self.sweeps, self.sweeps + 1
         return Sweep(index, begun, ended, plan, steps, self._model.name, self._engine.name, wide, tuple(bands))
 
-    def _capture(self, center: float) -> Frame:
-        frame = self._tuner.capture(center)
+    def _capture(self, tuner: Tuner, center: float) -> Frame:
+        frame = tuner.capture(center)
         if abs(frame.center_freq - center) > DC_REACH * self._plan.column:
             raise AtaError(f"the radio cannot be tuned to {center / 1e6:.6f} MHz: it went to {frame.center_freq / 1e6:.6f}")
         return frame

@@ -5,20 +5,24 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
-from itertools import count
+from collections.abc import Callable
+from contextlib import closing
 
 import numpy as np
 
 from .engines.choose import ENGINES, open_engine
-from .errors import AtaError
+from .errors import AtaError, RadioLost
 from .model import ModelFile, read_model
 from .occupancy import Occupancy
 from .occupancy_cli import print_table
+from .pauses import Pauses
 from .radio_tuner import RadioSettings, RadioTuner
 from .radios import parse_gain
 from .recordings import open_recording, spare
 from .records import Record
+from .rotation import Rotating
 from .scan import PERIOD, Plan, Scanner, Sweep, Tuner, make_plan
 from .sensor import Analysis
 from .sim_radio import SimRadio
@@ -49,6 +53,7 @@ def add_scan(commands: argparse._SubParsersAction) -> None:
     scan.add_argument("--settle-ms", type=float, help="time to skip after a retune")
     scan.add_argument("--frame-ms", type=float, help="time to stay at each step (default: the model's frame)")
     scan.add_argument("--sweeps", type=int, default=1, help="how many; 0: until Ctrl-C (default: %(default)s)")
+    scan.add_argument("--reconnect", action="store_true", help="wait for a radio that is missing or gone, and sweep anew")
     scan.add_argument("--db", help="keep the occupancy in this SQLite file")
     scan.add_argument("--jsonl", help="write a JSON line for each sweep ('-': to standard output)")
     scan.add_argument("--png", help="draw the stitched spectrogram with the bands")
@@ -57,7 +62,10 @@ def add_scan(commands: argparse._SubParsersAction) -> None:
 
 
 def run_scan(args: argparse.Namespace) -> int:
-    """Sweeps until there are enough or Ctrl-C is pressed; what was found is kept and shown, however it ends."""
+    """Sweeps until there are enough or Ctrl-C is pressed; what was found is kept and shown, however it ends.
+
+    RadioLost where the radio is missing or goes, unless it is to be waited for.
+    """
     if args.sweeps < 0:
         raise AtaError(f"{args.sweeps} sweeps cannot be made")
     model = read_model(args.model)
@@ -67,25 +75,41 @@ def run_scan(args: argparse.Namespace) -> int:
     spare(played, [args.db, args.jsonl, args.png])
     outputs = Outputs(args, plan, model)
     engine = open_engine(model, args.engine)
-    tuner = open_tuner(args, plan, model)
-    scanner = Scanner(plan, tuner, model, engine)
+    scanner = Scanner(plan, model, engine)
     progress = Progress(len(plan.centers))
+    pauses = Pauses(lambda: progress.stopped)
+    missing = args.sweeps or math.inf
     try:
         with ended_by_signals(progress.stop):
-            for _ in range(args.sweeps) if args.sweeps else count():
-                sweep = scanner.sweep(progress.goes_on)
-                progress.clear()
-                if sweep is None:
-                    print("ata-sense: stopped before anything was wide enough to analyse", file=sys.stderr)
-                else:
-                    outputs.write(sweep)
-                if progress.stopped:
-                    break
+            while missing > 0 and not progress.stopped:
+                try:
+                    with closing(open_tuner(args, plan, model, lambda: progress.stopped)) as tuner:
+                        while missing > 0 and not progress.stopped:
+                            missing -= sweep_once(scanner, tuner, progress, outputs)
+                            pauses.end()
+                except RadioLost as loss:
+                    if progress.stopped:
+                        break
+                    if not args.reconnect:
+                        raise
+                    pauses.wait(str(loss))
     finally:
         progress.clear()
-        tuner.close()
         outputs.close()
     return 0
+
+
+def sweep_once(scanner: Scanner, tuner: Tuner, progress: Progress, outputs: Outputs) -> bool:
+    """-> whether the sweep is complete. RadioLost where the radio went, after what it had given is written."""
+    sweep = scanner.sweep(tuner, progress.goes_on)
+    progress.clear()
+    if sweep is not None:
+        outputs.write(sweep)
+    elif scanner.lost is None or progress.stopped:
+        print("ata-sense: stopped before anything was wide enough to analyse", file=sys.stderr)
+    if scanner.lost is not None:
+        raise scanner.lost
+    return sweep is not None and sweep.complete
 
 
 class Outputs:
@@ -102,7 +126,10 @@ class Outputs:
             self._picture.check(args.png)
         self._table = args.jsonl != "-"
         self._store = Occupancy(args.db or ":memory:")
-        self._lines = JsonLines(sys.stdout if args.jsonl == "-" else args.jsonl) if args.jsonl else None
+        self._lines = None
+        if args.jsonl:
+            # Never full, never too old: what an earlier scan left is set aside, and that is all.
+            self._lines = JsonLines(sys.stdout) if args.jsonl == "-" else Rotating(args.jsonl, JsonLines)
         self._sweeps = 0
 
     def write(self, sweep: Sweep) -> None:
@@ -123,8 +150,8 @@ class Outputs:
         self._store.close()
 
 
-def open_tuner(args: argparse.Namespace, plan: Plan, model: ModelFile) -> Tuner:
-    """The simulated radio or a real one."""
+def open_tuner(args: argparse.Namespace, plan: Plan, model: ModelFile, stopped: Callable[[], bool]) -> Tuner:
+    """The simulated radio or a real one, which is not waited for any more once it is `stopped`."""
     simulated = args.source.startswith(SIM)
     settle_ms = args.settle_ms if args.settle_ms is not None else SIM_SETTLE_MS if simulated else SETTLE_MS
     if not 0 <= settle_ms <= LONGEST_SETTLE_MS:
@@ -135,9 +162,8 @@ def open_tuner(args: argparse.Namespace, plan: Plan, model: ModelFile) -> Tuner:
         return SimRadio(args.source.removeprefix(SIM), stream)
     grid = Grid(model.rows, model.columns, model.overlap)
     gain = parse_gain(args.gain)
-    return RadioTuner(
-        RadioSettings(args.source, plan.samp_rate, plan.centers[0], gain, grid, plan.frame_ms, settle, period)
-    )
+    settings = RadioSettings(args.source, plan.samp_rate, plan.centers[0], gain, grid, plan.frame_ms, settle, period)
+    return RadioTuner(settings, stopped)
 
 
 def sum_up(sweep: Sweep) -> None:

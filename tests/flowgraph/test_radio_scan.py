@@ -4,6 +4,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,8 +14,10 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import blocks, gr
-from gnuradio.ata.errors import AtaError
+from gnuradio.ata import radio_tuner
+from gnuradio.ata.errors import RadioLost
 from gnuradio.ata.frame_sink import frame_sink
+from gnuradio.ata.radio_tuner import RadioSettings, RadioTuner
 from gnuradio.ata.stream import FrameStream, Grid
 from tiny_model import write_tiny_model
 from tools.rtl_tcp_server import RtlTcpServer
@@ -33,9 +36,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def command(device: str, *args: str) -> list[str]:
+    sensor = str(ROOT / "apps" / "ata-sense")
+    return [sys.executable, sensor, "scan", *SCAN, "--source", device, "--model", "tiny.onnx", *args]
+
+
 def scan(folder: Path, device: str, *args: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, ROOT / "apps" / "ata-sense", "scan", *SCAN, "--source", device, "--model", "tiny.onnx", *args]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=os.environ, check=False, timeout=300)
+    return subprocess.run(
+        command(device, *args), capture_output=True, text=True, cwd=folder, env=os.environ, check=False, timeout=300
+    )
 
 
 def test_a_carrier_wider_than_an_rtl_tcp_dongle_is_one_band(folder: Path) -> None:
@@ -50,13 +59,61 @@ def test_a_carrier_wider_than_an_rtl_tcp_dongle_is_one_band(folder: Path) -> Non
     assert sweep["complete"] and len(set(tuned)) == sweep["steps"] and sorted(tuned) == tuned
 
 
-def test_a_dongle_that_goes_in_mid_scan_is_one_sentence(folder: Path) -> None:
+def test_a_dongle_that_goes_in_mid_scan_is_one_sentence_and_what_it_gave_is_kept(folder: Path) -> None:
     pytest.importorskip("osmosdr", reason="gr-osmosdr is not installed")
-    with RtlTcpServer(folder / "band.sigmf-meta", "close,200000") as server:
-        ran = scan(folder, server.device)
+    with RtlTcpServer(folder / "band.sigmf-meta", "close,800000") as server:
+        ran = scan(folder, server.device, "--jsonl", "-")
     assert ran.returncode == 2
-    said = [line for line in ran.stderr.splitlines() if not line.startswith("ata-sense: engine:")]
-    assert len(said) == 1 and ("stream has ended" in said[0] or "no more samples" in said[0])
+    swept, said = [line for line in ran.stderr.splitlines() if not line.startswith("ata-sense: engine:")]
+    assert "stream has ended" in said or "no more samples" in said
+    (sweep,) = map(json.loads, ran.stdout.splitlines())
+    assert not sweep["complete"] and f"sweep 1: {sweep['steps']} steps of" in swept
+
+
+def test_a_scan_waits_for_a_radio_that_comes_back_and_sweeps_anew(folder: Path) -> None:
+    pytest.importorskip("osmosdr", reason="gr-osmosdr is not installed")
+    with RtlTcpServer(folder / "band.sigmf-meta", "close,800000", "garbage", "play") as server:
+        ran = scan(folder, server.device, "--reconnect", "--jsonl", "-")
+    assert ran.returncode == 0, ran.stderr
+    *cut, whole = map(json.loads, ran.stdout.splitlines())
+    assert [sweep["complete"] for sweep in cut] == [False] and whole["complete"]
+    assert whole["freq_lower_edge"] == cut[0]["freq_lower_edge"]  # from its beginning
+    first, second = [line for line in ran.stderr.splitlines() if "trying again in" in line]
+    assert first.endswith(" in 1 s") and second.endswith("no rtl_tcp server; trying again in 2 s")
+
+
+def test_a_signal_ends_a_scan_that_waits_for_its_radio(folder: Path) -> None:
+    pytest.importorskip("osmosdr", reason="gr-osmosdr is not installed")
+    args = command("rtl_tcp=127.0.0.1:1", "--reconnect")
+    with subprocess.Popen(args, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
+        for line in waiting.stderr:
+            if "trying again in 2 s" in line:
+                break
+        waiting.send_signal(signal.SIGTERM)
+        waiting.communicate(timeout=60)
+    assert waiting.returncode == 0
+
+
+def test_a_signal_ends_a_scan_whose_driver_hangs_while_it_opens(folder: Path) -> None:
+    pytest.importorskip("osmosdr", reason="gr-osmosdr is not installed")
+    with RtlTcpServer(folder / "band.sigmf-meta", "silent") as server:
+        args = command(server.device)
+        with subprocess.Popen(args, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as opening:
+            server.wait_for("connected", connection=0)
+            opening.send_signal(signal.SIGTERM)
+            _, said = opening.communicate(timeout=25)  # less than a radio has to open
+    assert opening.returncode == 0, said
+
+
+def test_a_driver_that_hangs_while_it_opens_is_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("osmosdr", reason="gr-osmosdr is not installed")
+    with RtlTcpServer(folder / "band.sigmf-meta", "silent") as server:
+        connected = lambda: any(e["event"] == "connected" for e in server.drain())  # noqa: E731
+        monkeypatch.setattr(radio_tuner, "OPENING", 60.0)
+        settings = RadioSettings(server.device, 1e6, 800e6, None, Grid(16, 256, 0.5), 10.0, 100_000, 20_000)
+        with pytest.raises(RadioLost, match="does not answer"):
+            RadioTuner(settings, connected)
+        server.wait_for("ended", connection=0)  # nothing is left that holds it, or that Python would wait for
 
 
 class late_radio(gr.sync_block):
@@ -107,5 +164,5 @@ def test_what_still_waits_in_buffers_at_a_retune_is_not_taken_for_the_new_freque
     flowgraph.stop()
     flowgraph.wait()
     np.testing.assert_allclose(amplitudes / amplitudes[0][0], np.repeat([[1], [2], [3], [2]], 16, 1), rtol=1e-3)
-    with pytest.raises(AtaError, match="stream has ended"):
+    with pytest.raises(RadioLost, match="stream has ended"):
         sink.frame_at(100e6)

@@ -48,7 +48,7 @@ def plan_of(model: ModelFile, frame_ms: float = 10.0, **more: float) -> Plan:
 
 
 def sweep_of(model: ModelFile, tuner: SimRadio, plan: Plan) -> Sweep:
-    sweep = Scanner(plan, tuner, model, open_engine(model, "onnxruntime-cpu")).sweep()
+    sweep = Scanner(plan, model, open_engine(model, "onnxruntime-cpu")).sweep(tuner)
     assert sweep is not None
     return sweep
 
@@ -175,9 +175,9 @@ def test_what_repeats_on_the_air_repeats_in_the_same_rows_of_all_steps(
 
 def test_a_sweep_that_is_stopped_reports_what_it_has_seen(model: ModelFile, recording: Path) -> None:
     plan = plan_of(model)
-    scanner = Scanner(plan, SimRadio(str(recording), stream_of(model)), model, open_engine(model, "onnxruntime-cpu"))
-    assert scanner.sweep(lambda done: done < 1) is None
-    sweep = scanner.sweep(lambda done: done < 12)
+    radio, scanner = SimRadio(str(recording), stream_of(model)), Scanner(plan, model, open_engine(model, "onnxruntime-cpu"))
+    assert scanner.sweep(radio, lambda done: done < 1) is None
+    sweep = scanner.sweep(radio, lambda done: done < 12)
     assert (sweep.steps, sweep.complete, sweep.index) == (12, False, 0)
     assert sweep.wide.high == pytest.approx(plan.centers[11] + plan.usable / 2 * plan.column, abs=2 * plan.column)
     (band,) = sweep.bands
@@ -205,7 +205,8 @@ def test_a_radio_that_went_a_little_elsewhere_is_believed_and_one_far_off_is_not
 ) -> None:
     plan, engine = plan_of(model), open_engine(model, "onnxruntime-cpu")
     by = plan.column * 1.2
-    (band,) = Scanner(plan, Elsewhere(SimRadio(str(recording), stream_of(model)), by), model, engine).sweep().bands
+    scanner, radio = Scanner(plan, model, engine), SimRadio(str(recording), stream_of(model))
+    (band,) = scanner.sweep(Elsewhere(radio, by)).bands
     assert (band.freq_lower_edge, band.freq_upper_edge) == pytest.approx(CARRIER, abs=2 * plan.column)
     with pytest.raises(AtaError, match="cannot be tuned to 796"):
-        Scanner(plan, Elsewhere(SimRadio(str(recording), stream_of(model)), 50e3), model, engine).sweep()
+        scanner.sweep(Elsewhere(radio, 50e3))

@@ -74,6 +74,15 @@ def test_a_second_scan_goes_on_in_the_same_file(folder: Path) -> None:
     assert ata_sense("occupancy", "again.db", cwd=folder).stdout.count("2 of 2") == 2
 
 
+def test_lines_of_an_earlier_scan_are_set_aside(folder: Path) -> None:
+    for _ in range(2):
+        assert ata_sense("scan", *BAND, *RADIO, "--jsonl", "again.jsonl", cwd=folder).returncode == 0
+    files = sorted(folder.glob("again*.jsonl"))
+    assert len(files) == 2 and files[-1].name == "again.jsonl"
+    first, second = (json.loads(path.read_text()) for path in files)
+    assert first["time"] < second["time"]
+
+
 def test_lines_to_a_pipe_come_alone(folder: Path) -> None:
     ran = ata_sense("scan", *BAND, *RADIO, "--jsonl", "-", cwd=folder)
     assert [json.loads(line)["sweep"] for line in ran.stdout.splitlines()] == [0]
