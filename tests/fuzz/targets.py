@@ -30,12 +30,14 @@ from gnuradio.ata.errors import LONGEST, AtaError
 from gnuradio.ata.frontend import normalise
 from gnuradio.ata.model import ModelFile, read_model
 from gnuradio.ata.occupancy import Occupancy
+from gnuradio.ata.pmt_records import record_from_pmt, to_pmt
 from gnuradio.ata.recordings import open_recording
 from gnuradio.ata.records import Band, Record, utc
 from gnuradio.ata.scan import Plan, Sweep
 from gnuradio.ata.stitch import Wide
 from gnuradio.ata.stream import Frame, FrameStream
 from gnuradio.ata.tuning import RadioTuning
+from gnuradio.ata.waterfall_picture import COLUMNS, Picture
 from tiny_model import METADATA, tiny_proto
 
 ROOT = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
@@ -50,6 +52,8 @@ CELLS = (
     ("bands", ("freq_lower_edge", "freq_upper_edge", "sightings")),
     ("sightings", ("sweep", "band", "label", "freq_lower_edge", "confidence", "snr_db", "duty_cycle")),
 )
+RECORD_ENTRIES = tuple(name for name in Record.__dataclass_fields__ if name != "bands")
+BAND_ENTRIES = tuple(Band.__dataclass_fields__)
 LARGEST_RUN = 1 << 22  # values in a fuzzed network's tensors: larger ones are read, but not run
 
 
@@ -228,6 +232,34 @@ def _pmt(draws: Draws, depth: int = 2) -> pmt.pmt_base:
     return makers[kind]()
 
 
+def detects(data: bytes) -> None:
+    """Messages where the waterfall expects records: what it takes for one it can draw, name and describe."""
+    draws = Draws(data)
+    picture = Picture()
+    picture.add([Frame(0, np.ones((1, COLUMNS), np.float32), 0, 4 * N, FREQ, RATE, None)], [])
+    for _ in range(4):
+        band = _replaced(draws, asdict(Band("LTE", FREQ - 4e5, FREQ + 4e5, 0.9, 20.0, 1.0)), BAND_ENTRIES)
+        record = Record(0, N, N, None, FREQ, RATE, "m", "e", False, 0, None, ()).to_dict()
+        bands = pmt.list2(band, _pmt(draws)) if draws.byte() % 8 == 7 else pmt.make_vector(1 + draws.byte() % 2, band)
+        message = pmt.dict_add(_replaced(draws, record, RECORD_ENTRIES), pmt.intern("bands"), bands)
+        found = record_from_pmt(_pmt(draws) if draws.byte() % 8 == 7 else message)
+        if found is not None:
+            picture.add([], [found])
+    for box in picture.boxes():
+        assert np.isfinite([box.low, box.high, box.top, box.bottom]).all() and 0 <= box.top < box.bottom <= 600
+    for name in picture.names():
+        f"{name.label} {name.center:.2f} {name.confidence:.0%}".encode(errors="surrogateescape")
+    picture.find(draws.number(), draws.number())
+
+
+def _replaced(draws: Draws, entries: dict, names: tuple[str, ...]) -> pmt.pmt_base:
+    """-> a dict in which some entries are anything."""
+    message = to_pmt(entries)
+    for _ in range(draws.byte() % 4):
+        message = pmt.dict_add(message, pmt.intern(draws.pick(names)), _pmt(draws))
+    return message
+
+
 def _record(frame: Frame, bands: tuple = ()) -> None:
     assert abs(frame.center_freq) <= 1e12 and 0.5e6 <= frame.samp_rate <= 245.76e6
     time = utc(*frame.time) if frame.time else None
@@ -307,7 +339,7 @@ def _sweep(number: int) -> Sweep:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     f.__name__: f
     for f in (recording_meta, recording, model_metadata, model_entries, model_file, model_graph, engine_sidecar, tuning,
-              samples, occupancy_file)
+              detects, samples, occupancy_file)
 }  # fmt: skip
 
 

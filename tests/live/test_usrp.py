@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The block behind a USRP: tags at the start, at retunes and changes of rate, and after overflows."""
+"""The block, and the flowgraph of `ata-sense live`, behind a USRP: tags at the start, at retunes and changes of rate, and
+after overflows."""
 
 import json
 from datetime import UTC, datetime
@@ -10,6 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gnuradio import ata, blocks, gr
+from gnuradio.ata import live_flowgraph
+from gnuradio.ata.live import Base, LiveSettings, Lost, Progress, Streaming
+from gnuradio.ata.radios import Radio
+from gnuradio.ata.records import Record
 from tiny_model import write_tiny_model
 from tools.usrp_source import EMITTER, Stretch, usrp_source
 
@@ -131,3 +136,56 @@ def test_a_radio_that_counts_from_its_start_has_gaps_but_no_date(tmp_path: Path)
     watched.check()
     assert [line["time"] for line in watched.lines] == [None, None]
     assert [line["sample_start"] for line in watched.lines] == [0, N + 10]
+
+
+class paced(gr.hier_block2):
+    """A USRP in real time, tags and all."""
+
+    def __init__(self, stretches: list[Stretch], rate: float) -> None:
+        gr.hier_block2.__init__(self, "paced", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex))
+        self._source = usrp_source(stretches, BEGAN)  # GNU Radio does not keep a Python block alive
+        self.connect(self._source, blocks.throttle(gr.sizeof_gr_complex, rate), self)
+
+
+class Sent(list):
+    """What the radio's process sends."""
+
+    send = list.append
+
+    def stop_asked(self, timeout: float) -> bool:
+        return False
+
+
+def test_live_follows_a_usrp_and_goes_on_counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retune, an overflow, a change of rate, as a second connection after 1000 samples and 7 frames, 2 of them dropped."""
+    rate, n = 4e6, 160_000  # of a frame of 40 ms
+    stretches = [
+        Stretch(10 * n + 99, A, rate), Stretch(10 * n + 5, B, rate), Stretch(10 * n, B, rate, lost=700_000),
+        Stretch(20 * n, B, 2 * rate),
+    ]  # fmt: skip
+    starts = [1000, *(1000 + end for end in accumulate(s.samples for s in stretches))]
+    radio = Radio("uhd:", paced(stretches, rate), rate, A, lambda freq: freq, lambda gain: None)
+    monkeypatch.setattr(live_flowgraph, "open_radio", lambda *_: radio)
+    model = write_tiny_model(tmp_path / "tiny.onnx", rows=16, columns=COLUMNS)
+    sent = Sent()
+    base = Base(samples=1000, frames=7, dropped=2, retunes=3, gaps=1)
+    live_flowgraph.run_flowgraph(sent, LiveSettings("uhd:", rate, A, model=str(model), frame_ms=40.0), base)
+
+    assert [m.samp_rate for m in sent if isinstance(m, Streaming)] == [rate]
+    assert "ended its stream" in next(m.sentence for m in sent if isinstance(m, Lost))
+    records = [m for m in sent if isinstance(m, Record)]
+    seen = set()
+    for index, record in enumerate(records):
+        assert record.frame == base.frames - base.dropped + index + record.dropped_frames
+        first, end = record.sample_start, record.sample_start + record.sample_count
+        (at,) = [i for i, (a, b) in enumerate(pairwise(starts)) if a <= first and end <= b]
+        stretch = stretches[at]
+        assert (record.center_freq, record.samp_rate) == (stretch.freq, stretch.rate)
+        assert record.sample_count == round(0.04 * stretch.rate)
+        before = sum(s.samples / s.rate for s in stretches[:at]) + sum(s.lost / s.rate for s in stretches[: at + 1])
+        assert moment(record.time) == pytest.approx(0.25 + before + (first - starts[at]) / stretch.rate, abs=2e-6)
+        seen.add(at)
+    assert seen == {0, 1, 2, 3}
+    last = [m for m in sent if isinstance(m, Progress)][-1]
+    assert (last.samples, last.retunes, last.gaps) == (starts[-1], base.retunes + 2, base.gaps + 1)
+    assert last.frames == base.frames - base.dropped + len(records) + records[-1].dropped_frames
