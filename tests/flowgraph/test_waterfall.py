@@ -313,6 +313,29 @@ def test_a_slow_screen_shows_the_newest_and_rests(shown: Shown) -> None:
     assert widget.picture.sample_of(0) > shown.waterfall.nitems_read(0) - RATE / ROWS - 1
 
 
+class paced(gr.hier_block2):
+    """So many frames of the scene, of 40 ms each, in real time."""
+
+    def __init__(self, frames: int) -> None:
+        gr.hier_block2.__init__(self, "paced", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex))
+        cut = blocks.head(gr.sizeof_gr_complex, 4 * frames * FRAME)
+        self.connect(vector(scene()), cut, blocks.throttle(gr.sizeof_gr_complex, RATE), self)
+
+
+def test_a_screen_that_is_looked_at_costs_a_live_radio_no_frame(qtbot, tiny: str) -> None:
+    """25 frames a second for three seconds, analysed while the screen is drawn. What else runs on the machine may cost
+    one now and then; a screen that does costs some in every run."""
+
+    def dropped() -> int:
+        shown = Shown(qtbot, paced(75), RATE, FREQ, 2.0, model=tiny, mode="live", frame_ms=40.0)
+        shown.wait_for(lambda: shown.waterfall.nitems_read(0) == 300 * FRAME)
+        shown.stop()
+        assert shown.segmenter.frames == 75 and shown.widget._refreshes > 2
+        return shown.segmenter.dropped_frames
+
+    assert any(dropped() == 0 for _ in range(3))
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
