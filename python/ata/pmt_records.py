@@ -55,8 +55,9 @@ def record_from_pmt(message: pmt.pmt_base) -> Record | None:
             others += (band.confidence, band.duty_cycle, *(() if band.snr_db is None else (band.snr_db,)))
             texts.append(band.label)
         whole = all(type(n) is int and 0 <= n < 1 << 63 for n in counts)
+        real = all(isinstance(n, int | float) for n in hertz + others)  # a PMT number may be complex
         in_range = np.abs(hertz).max() <= HIGHEST_FREQ and np.isfinite(others).all()
-        return record if whole and in_range and all(type(text) is str for text in texts) else None
+        return record if whole and real and in_range and all(type(text) is str for text in texts) else None
     except Exception:  # whatever pmt, Record or numpy find wrong with something from anywhere
         return None
 

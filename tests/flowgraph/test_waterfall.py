@@ -102,6 +102,8 @@ BAND = {"label": "LTE", "freq_lower_edge": 7.99e8, "freq_upper_edge": 8e8, "conf
         "duty_cycle": 1.0}  # fmt: skip
 RECORD = {"frame": 1, "sample_start": 0, "sample_count": 9, "time": None, "center_freq": 8e8, "samp_rate": 4e6,
           "model": "m", "engine": "e", "tail": False, "dropped_frames": 0, "latency_ms": None, "bands": [BAND]}  # fmt: skip
+COMPLEX = pmt.intern("bands"), pmt.make_vector(1, pmt.dict_add(to_pmt(BAND), pmt.intern("freq_lower_edge"),
+                                                               pmt.from_complex(8e8)))  # fmt: skip
 NO_RECORDS = [
     pmt.PMT_NIL, pmt.intern("x"), pmt.from_double(1), pmt.make_vector(3, pmt.PMT_T), pmt.cons(pmt.PMT_T, pmt.PMT_NIL),
     to_pmt({"bands": 3}), to_pmt({k: v for k, v in RECORD.items() if k != "model"}), to_pmt({**RECORD, "more": 1}),
@@ -109,7 +111,8 @@ NO_RECORDS = [
     to_pmt({**RECORD, "bands": [{**BAND, "freq_upper_edge": float("inf")}]}),
     to_pmt({**RECORD, "bands": [{**BAND, "freq_lower_edge": -1e300}]}),
     to_pmt({**RECORD, "bands": [{**BAND, "label": 3}]}), to_pmt({**RECORD, "bands": [{**BAND, "snr_db": float("nan")}]}),
-    to_pmt({**RECORD, "bands": [{**BAND, "confidence": None}]}), to_pmt({**RECORD, "sample_start": 2**63}),
+    pmt.dict_add(to_pmt(RECORD), *COMPLEX), to_pmt({**RECORD, "bands": [{**BAND, "confidence": None}]}),
+    to_pmt({**RECORD, "sample_start": 2**63}),
 ]  # fmt: skip
 
 
