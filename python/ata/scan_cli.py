@@ -85,7 +85,8 @@ def run_scan(args: argparse.Namespace) -> int:
                 try:
                     with closing(open_tuner(args, plan, model, lambda: progress.stopped)) as tuner:
                         while missing > 0 and not progress.stopped:
-                            missing -= sweep_once(scanner, tuner, progress, outputs)
+                            sweep_once(scanner, tuner, progress, outputs)
+                            missing -= 1
                             pauses.end()
                 except RadioLost as loss:
                     if progress.stopped:
@@ -99,8 +100,8 @@ def run_scan(args: argparse.Namespace) -> int:
     return 0
 
 
-def sweep_once(scanner: Scanner, tuner: Tuner, progress: Progress, outputs: Outputs) -> bool:
-    """-> whether the sweep is complete. RadioLost where the radio went, after what it had given is written."""
+def sweep_once(scanner: Scanner, tuner: Tuner, progress: Progress, outputs: Outputs) -> None:
+    """A sweep to its outputs, whole or as far as it went; RadioLost after that where the radio went."""
     sweep = scanner.sweep(tuner, progress.goes_on)
     progress.clear()
     if sweep is not None:
@@ -109,7 +110,6 @@ def sweep_once(scanner: Scanner, tuner: Tuner, progress: Progress, outputs: Outp
         print("ata-sense: stopped before anything was wide enough to analyse", file=sys.stderr)
     if scanner.lost is not None:
         raise scanner.lost
-    return sweep is not None and sweep.complete
 
 
 class Outputs:
