@@ -36,6 +36,8 @@ class Screen(Protocol):
 
     def started(self, streaming: Streaming) -> None: ...
 
+    def lost(self) -> None: ...
+
     def show(self, record: Record) -> None: ...
 
     def tick(self, totals: Totals) -> None: ...
@@ -191,6 +193,7 @@ class Live:
                 if not self._reconnect:
                     raise AtaError(str(loss)) from None
                 self._away = self._away or time.monotonic()
+                self._screen.lost()
                 self._pauses.wait(str(loss))
 
     def _over(self) -> bool:

@@ -28,15 +28,20 @@ class LiveScreen:
         self._redraws = out.isatty()
         self._presence = Presence(HOLD)
         self._streaming: Streaming | None = None
+        self._away = False
         self._latency: float | None = None
         self._begun = self._drawn_at = self._said_at = time.monotonic()
         self._drawn = 0
 
     def started(self, streaming: Streaming) -> None:
-        self._streaming = streaming
+        self._streaming, self._away = streaming, False
         s = streaming
         where = f"{s.center_freq / 1e6:.6g} MHz at {s.samp_rate / 1e6:.6g} MS/s"
         self.say(f"{s.device}: {where}, {s.model} on {s.engine}")
+
+    def lost(self) -> None:
+        """The radio is away: what is on the air is not known until it has started again."""
+        self._away = True
 
     def show(self, record: Record) -> None:
         appeared, gone = self._presence.add(record)
@@ -82,7 +87,8 @@ class LiveScreen:
     def _draw(self, totals: Totals) -> None:
         self.clear()
         late = "" if self._latency is None else f", {self._latency:.0f} ms behind"
-        lines = [HEADER, *map(_row, self._presence.now), f"{self._status(totals)}{late}"]
+        rows = [] if self._away else map(_row, self._presence.now)
+        lines = [HEADER, *rows, f"{self._status(totals)}{', the radio is away' if self._away else late}"]
         size = shutil.get_terminal_size()
         lines = [line[: size.columns - 1] for line in lines[-(size.lines - 1) :]]
         self._out.write("".join(f"{line}\n" for line in lines))

@@ -70,7 +70,7 @@ def test_what_the_radio_refuses_is_one_sentence(device: str, change: tuple, says
 def test_a_radio_that_fails_in_mid_stream_is_opened_again(
     way: str, fault: str, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gnuradio.ata.live.FIRST_PAUSE", 0.1)
+    monkeypatch.setattr("gnuradio.ata.pauses.FIRST_PAUSE", 0.1)
     device = f"{WAYS[way]},fault={fault},after=300000"
     settings = LiveSettings(device, RATE, FREQ, model=str(model), frame_ms=10.0)
     sink = Collected()
