@@ -103,7 +103,7 @@ class Isolated:
                 else:
                     return message
         except GONE:
-            self._join()
+            self._process.join(DYING)
             raise Ended(self._how()) from None
         return None
 
@@ -119,9 +119,6 @@ class Isolated:
     def kill(self) -> None:
         """Ends the process at once if it has not ended by itself; what it had sent can still be received."""
         self._process.kill()
-        self._join()
-
-    def _join(self) -> None:
         self._process.join(DYING)
         if self._process.is_alive():
             log.error("the process %d of the radio's driver cannot be ended; it is left behind", self._process.pid)

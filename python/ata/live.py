@@ -223,7 +223,7 @@ class Live:
             try:
                 message = process.receive(POLL)
             except Ended as end:
-                return f"{self._settings.device} is gone: its driver's process {end or 'ended'}"
+                return f"{self._settings.device} is gone: its driver's process {str(end) or 'ended'}"
             self._screen.tick(self.totals)
             if message is None:
                 if time.monotonic() - heard > silence_limit:

@@ -67,7 +67,7 @@ class RadioTuner:
             while got is None and not self._stopped() and time.monotonic() < until:
                 got = self._process.receive(min(POLL, timeout))
         except Ended as how:
-            raise RadioLost(f"{self._device} is gone: its driver's process {how}") from None
+            raise RadioLost(f"{self._device} is gone: its driver's process {str(how) or 'ended'}") from None
         if got is None:
             raise RadioLost(f"{self._device} {fault}")
         return got

@@ -5,6 +5,7 @@
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,14 @@ def test_annotations_are_set_aside_whole_and_valid(tmp_path: Path) -> None:
     assert starts == [10_000 * i for i in range(24)]
     captures = [c["core:sample_start"] for each in read for c in each.get_captures()]
     assert 130_000 in captures  # where the radio came back, with its new time
+
+
+def test_a_file_without_bands_grows_old_too(tmp_path: Path) -> None:
+    sink = Rotating(tmp_path / "r.sigmf-meta", SigmfAnnotations, max_seconds=0.0)
+    for i in range(2):
+        sink.write(replace(record(i), bands=()))
+    sink.close()
+    assert len(in_order(tmp_path)) == 2
 
 
 def test_annotations_in_use_are_written_every_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
