@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -30,12 +30,14 @@ TYPES = {"f32": "f4", "f64": "f8", "i8": "i1", "i16": "i2", "i32": "i4", "u8": "
 
 @dataclass(frozen=True)
 class Capture:
-    """An unbroken stretch of a recording at one frequency: first sample, samples, Hz, and when it began (UTC) if known."""
+    """An unbroken stretch of a recording at one frequency: first sample, samples, Hz, and, where known, when it began
+    (UTC) and the index of its first sample in the stream that was recorded."""
 
     start: int
     count: int
     center_freq: float
     began: datetime | None
+    global_index: int | None = None
 
     def time(self, offset: int, samp_rate: float) -> tuple[int, float] | None:
         """-> (whole seconds since 1970, fraction) of a sample counted from the capture's first."""
@@ -208,6 +210,7 @@ def _captures(path: Path, entries: list[dict], samples: int, offset: int, samp_r
         starts = [int(e.get("core:sample_start", 0)) for e in entries]
         freqs = [center_frequency(float(e.get("core:frequency", 0.0))) for e in entries]
         began = [_datetime(e.get("core:datetime")) for e in entries]
+        indices = [_index(e.get("core:global_index")) for e in entries]
     except (AtaError, TypeError, ValueError, OverflowError, AttributeError) as failure:
         raise AtaError(f"the captures of {path} do not fit: {first_line(failure)}") from failure
     if starts[0] == offset:  # SigMF counts from core:offset; some writers count from the file's start all the same
@@ -216,8 +219,8 @@ def _captures(path: Path, entries: list[dict], samples: int, offset: int, samp_r
         raise AtaError(f"the captures of {path} start at {str(starts)[:80]}, which does not fit its {samples} samples")
     ends = [*starts[1:], samples]
     captures: list[Capture] = []
-    for a, b, f, t in zip(starts, ends, freqs, began, strict=True):
-        capture = Capture(a, b - a, f, t)
+    for a, b, f, t, index in zip(starts, ends, freqs, began, indices, strict=True):
+        capture = Capture(a, b - a, f, t, index)
         if captures and _continues(captures[-1], capture, samp_rate):
             capture = _joined(captures.pop(), capture, samp_rate)
         captures.append(capture)
@@ -225,12 +228,14 @@ def _captures(path: Path, entries: list[dict], samples: int, offset: int, samp_r
 
 
 def _continues(before: Capture, capture: Capture, samp_rate: float) -> bool:
-    """Whether nothing says that a capture is another stretch: neither its frequency nor its time."""
+    """Whether nothing says that a capture is another stretch: neither its frequency, nor its time or else its index."""
     if capture.center_freq != before.center_freq:
         return False
     began, time = before.time(0, samp_rate), capture.time(0, samp_rate)
     if began is None or time is None:
-        return True
+        if before.global_index is None or capture.global_index is None:
+            return True
+        return capture.global_index - before.global_index == capture.start - before.start
     return not RadioTime(before.start, *began).misses(capture.start, time, samp_rate, DATE_STEP)
 
 
@@ -238,7 +243,16 @@ def _joined(before: Capture, capture: Capture, samp_rate: float) -> Capture:
     began, lasted = before.began, before.count / samp_rate
     if began is None and capture.began is not None and math.floor(capture.began.timestamp() - lasted) in DATED:
         began = capture.began - timedelta(seconds=lasted)
-    return Capture(before.start, before.count + capture.count, before.center_freq, began)
+    return replace(before, count=before.count + capture.count, began=began)
+
+
+def _index(value: object) -> int | None:
+    if value is None:
+        return None
+    index = int(value)
+    if not 0 <= index < 1 << 63:
+        raise ValueError(f"a global index of {str(value)[:40]}")
+    return index
 
 
 def _datetime(text: str | None) -> datetime | None:

@@ -14,7 +14,6 @@ from .errors import WORK_DONE, stops_on_failure
 from .recordings import open_recording
 
 CHUNK = 65536
-UNDATED = (0, 0.0)  # what a radio says that counts from its own start
 
 
 class recording_source(gr.sync_block):
@@ -71,14 +70,16 @@ class recording_source(gr.sync_block):
     def _tag(self, count: int) -> None:
         written = self.nitems_written(0)
         captures = self._recording.captures
-        dated = any(capture.began for capture in captures)
+        timed = any(capture.began or capture.global_index is not None for capture in captures)
         first, last = (bisect_left(captures, at, key=lambda c: c.start) for at in (self._at, self._at + count))
         for capture in captures[first:last]:
             offset = written + capture.start - self._at
             tags = {"rx_freq": pmt.from_double(capture.center_freq), "rx_rate": pmt.from_double(self.samp_rate)}
-            # After a dated capture, one without a date has to say so: else its time would be counted on from the date.
-            when = capture.time(0, self.samp_rate) or (UNDATED if dated else None)
-            if when is not None:
+            # One without a date says what a radio does that counts from its own start: else its time would be counted on
+            # from the date before, and samples missing before it would go unseen.
+            seconds, part = divmod(capture.global_index or 0, self.samp_rate)
+            when = capture.time(0, self.samp_rate) or (int(seconds), part / self.samp_rate)
+            if timed:
                 tags["rx_time"] = pmt.make_tuple(pmt.from_uint64(when[0]), pmt.from_double(when[1]))
             for key, value in tags.items():
                 self.add_item_tag(0, offset, pmt.intern(key), value, pmt.intern(self.alias()))

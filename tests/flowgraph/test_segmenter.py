@@ -171,17 +171,21 @@ THREE = [0, N, 2 * N, 6700, 8700, *range(10_700, 10_700 + 4 * N, N)]
         ([(0, 8e8, 0.25), (6700, 8e8, 0.253_35), (7000, 8e8, 0.253_5)], WHOLE, {8e8}),
         ([(0, 8e8, 0.25), (6700, 8e8, None)], WHOLE, {8e8}),
         ([(0, 8e8, None), (6700, 8e8, 0.25)], WHOLE, {8e8}),
+        ([(0, 8e8, None, 500), (6700, 8e8, None, 8000)], GAP, set()),
+        ([(0, 8e8, None, 500), (6700, 8e8, None, 7200)], WHOLE, set()),
+        ([(0, 8e8, 0.25, 500), (6700, 8e8, None, 8000)], GAP, {8e8}),
         ([(0, 8e8, 0.25), (1500, 9e8, None), (2500, 8e8, 1.25)], range(2500, 2500 + 8 * N, N), {8e8}),
     ],
     ids=["retunes", "undated retunes", "undated retune", "date at a retune", "gap", "gap of 20 us", "undated", "unbroken",
-         "dated once", "dated late", "shorter than a frame"],
+         "dated once", "dated late", "undated gap", "index unbroken", "gap after a date", "shorter than a frame"],
 )  # fmt: skip
 def test_same_records_as_replay_whatever_the_captures(
     tmp_path: Path, captures: list[tuple], starts: list[int], dated: set[float]
 ) -> None:
     (samples(9 * N + 701) * 8000).view(np.float32).astype("<i2").tofile(tmp_path / "r.sigmf-data")
-    entries = [{"core:sample_start": at, "core:frequency": freq} for at, freq, _ in captures]
-    for entry, (_, _, second) in zip(entries, captures, strict=True):
+    entries = [{"core:sample_start": at, "core:frequency": freq} for at, freq, *_ in captures]
+    for entry, (_, _, second, *index) in zip(entries, captures, strict=True):
+        entry |= {"core:global_index": index[0]} if index else {}
         if second is not None:
             entry["core:datetime"] = f"2026-01-01T00:00:{second:09.6f}Z"
     head = {"core:datatype": "ci16_le", "core:sample_rate": RATE, "core:version": "1.0.0"}
