@@ -75,7 +75,10 @@ def looks(path: Path, sensor: Sensor) -> Iterator[list[Band]]:
     for period in (round(PERIOD * DONGLE), 1):
         stream = FrameStream(sensor.model, DONGLE, 0.0, plan.frame_ms, round(SIM_SETTLE_MS * 1e-3 * DONGLE), period)
         radio = SimRadio(str(path), stream)
-        sweep = Scanner(plan, sensor.model, sensor.engine).sweep(radio)
+        scanner = Scanner(plan, sensor.model, sensor.engine)
+        sweep = scanner.sweep(radio)
+        if scanner.failure is not None:
+            raise scanner.failure
         yield list(sweep.bands)
 
 

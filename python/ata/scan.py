@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from .engines import Engine
-from .errors import AtaError, RadioLost
+from .errors import AtaError
 from .frontend import frame_samples
 from .model import ModelFile
 from .records import Band, utc
@@ -155,17 +155,18 @@ class Scanner:
         plan: of `make_plan`.
         model, engine: what names the bands.
 
-    Attributes: sweeps (how many have been made), lost (how the radio was lost in the last one, or None).
+    Attributes: sweeps (how many have been made), failure (why the last one ended early: RadioLost
+    where the radio went, any other AtaError of the tuner, or None).
     """
 
     def __init__(self, plan: Plan, model: ModelFile, engine: Engine) -> None:
         self._plan, self._model, self._engine = plan, model, engine
         self.sweeps = 0
-        self.lost: RadioLost | None = None
+        self.failure: AtaError | None = None
 
     def sweep(self, tuner: Tuner, goes_on: Callable[[int], bool] = lambda done: True) -> Sweep | None:
-        """One pass; goes_on hears how many steps are done and says whether to take the next. It ends where the radio is
-        lost: one that comes back counts its samples anew, and its steps would stand on another grid of 20 ms.
+        """One pass; goes_on hears how many steps are done and says whether to take the next. It ends where the tuner
+        fails: a radio that comes back counts its samples anew, and its steps would stand on another grid of 20 ms.
 
         What was taken until then is analysed in any case -> None where it is not even as wide as the radio's band.
         """
@@ -173,12 +174,12 @@ class Scanner:
         rows = self._model.rows
         stitcher = Stitcher(plan.first, plan.columns, rows, plan.column, plan.frame_ms * 1e-3 / rows, plan.usable)
         begun = time.time()
-        steps, self.lost = 0, None
+        steps, self.failure = 0, None
         while steps < len(plan.centers) and goes_on(steps):
             try:
                 frame = self._capture(tuner, plan.centers[steps])
-            except RadioLost as loss:
-                self.lost = loss
+            except AtaError as failure:
+                self.failure = failure
                 break
             stitcher.add(frame.power, frame.center_freq)
             steps += 1

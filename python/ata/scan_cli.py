@@ -101,15 +101,15 @@ def run_scan(args: argparse.Namespace) -> int:
 
 
 def sweep_once(scanner: Scanner, tuner: Tuner, progress: Progress, outputs: Outputs) -> None:
-    """A sweep to its outputs, whole or as far as it went; RadioLost after that where the radio went."""
+    """A sweep to its outputs, whole or as far as it went; after that AtaError where the tuner failed."""
     sweep = scanner.sweep(tuner, progress.goes_on)
     progress.clear()
     if sweep is not None:
         outputs.write(sweep)
-    elif scanner.lost is None or progress.stopped:
+    elif scanner.failure is None or progress.stopped:
         print("ata-sense: stopped before anything was wide enough to analyse", file=sys.stderr)
-    if scanner.lost is not None:
-        raise scanner.lost
+    if scanner.failure is not None:
+        raise scanner.failure
 
 
 class Outputs:

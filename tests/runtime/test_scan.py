@@ -208,5 +208,15 @@ def test_a_radio_that_went_a_little_elsewhere_is_believed_and_one_far_off_is_not
     scanner, radio = Scanner(plan, model, engine), SimRadio(str(recording), stream_of(model))
     (band,) = scanner.sweep(Elsewhere(radio, by)).bands
     assert (band.freq_lower_edge, band.freq_upper_edge) == pytest.approx(CARRIER, abs=2 * plan.column)
-    with pytest.raises(AtaError, match="cannot be tuned to 796"):
-        scanner.sweep(Elsewhere(radio, 50e3))
+    assert scanner.sweep(Elsewhere(radio, 50e3)) is None
+    assert isinstance(scanner.failure, AtaError) and "cannot be tuned to 796" in str(scanner.failure)
+
+
+def test_a_frequency_that_the_radio_refuses_leaves_what_was_swept_before(model: ModelFile, recording: Path) -> None:
+    plan = make_plan(CENTER - 3.8e6, CENTER + 6e6, RATE, model, 10.0)  # beyond the recording's end
+    scanner = Scanner(plan, model, open_engine(model, "onnxruntime-cpu"))
+    sweep = scanner.sweep(SimRadio(str(recording), stream_of(model)))
+    assert "its recording ends before" in str(scanner.failure)
+    assert not sweep.complete and plan.centers[sweep.steps - 1] < CENTER + BAND / 2 < plan.centers[sweep.steps] + RATE
+    (band,) = sweep.bands
+    assert (band.freq_lower_edge, band.freq_upper_edge) == pytest.approx(CARRIER, abs=2 * plan.column)
