@@ -11,7 +11,7 @@ from collections import deque
 import numpy as np
 from gnuradio import gr
 
-from .errors import WORK_DONE, RadioLost, stops_on_failure
+from .errors import WORK_DONE, AtaError, RadioLost, first_line, stops_on_failure
 from .stream import Frame, FrameStream
 from .tuning import RadioTuning
 
@@ -28,17 +28,19 @@ class frame_sink(gr.sync_block):
 
     Args:
         stream: makes the frames; its settling time counts from the last sample that was waiting at a retune.
+
+    Attributes: ended (no more samples come), failure (of its own work, which ended the flowgraph; else None).
     """
 
     def __init__(self, stream: FrameStream) -> None:
         gr.sync_block.__init__(self, name="ata.frame_sink", in_sig=[np.complex64], out_sig=None)
         self.failure: Exception | None = None
+        self.ended = False
         self._stream = stream
         self._tuning = RadioTuning(stream, self.logger)
         self._changed = threading.Condition()
         self._wanted: tuple[float, int] | None = None  # frequency, Hz, and the first sample that may be of it
         self._frame: Frame | None = None
-        self._ended = False
         self._seen = 0
         self._delays: deque[tuple[float, float]] = deque()  # (time, delay), each less than all that follow
         self.set_history(CHUNK)
@@ -46,21 +48,23 @@ class frame_sink(gr.sync_block):
     def frame_at(self, center_freq: float) -> Frame:
         """Waits, for ever if need be, for a frame at the frequency to which the radio has just been tuned, Hz.
 
-        RadioLost where the stream has ended.
+        RadioLost where the stream has ended, AtaError where making frames has failed.
         """
         with self._changed:
             self._frame = None
             self._wanted = center_freq, self._seen + self._waiting() + self._stream.settle_samples
             self._tuning.ask(center_freq=center_freq)
-            self._changed.wait_for(lambda: self._frame or self._ended)
+            self._changed.wait_for(lambda: self._frame or self.ended)
             self._wanted = None
+            if self._frame is None and self.failure is not None:
+                raise AtaError(f"the radio's frames cannot be made: {first_line(self.failure)}")
             if self._frame is None:
                 raise RadioLost("the radio's stream has ended")
             return self._frame
 
     def stop(self) -> bool:
         with self._changed:
-            self._ended = True
+            self.ended = True
             self._changed.notify()
         return True
 

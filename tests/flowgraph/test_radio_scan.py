@@ -15,7 +15,7 @@ import pmt
 import pytest
 from gnuradio import blocks, gr
 from gnuradio.ata import radio_tuner
-from gnuradio.ata.errors import RadioLost
+from gnuradio.ata.errors import AtaError, RadioLost
 from gnuradio.ata.frame_sink import frame_sink
 from gnuradio.ata.radio_tuner import RadioSettings, RadioTuner
 from gnuradio.ata.stream import FrameStream, Grid
@@ -166,3 +166,18 @@ def test_what_still_waits_in_buffers_at_a_retune_is_not_taken_for_the_new_freque
     np.testing.assert_allclose(amplitudes / amplitudes[0][0], np.repeat([[1], [2], [3], [2]], 16, 1), rtol=1e-3)
     with pytest.raises(RadioLost, match="stream has ended"):
         sink.frame_at(100e6)
+
+
+def test_a_fault_in_making_frames_is_not_taken_for_a_lost_radio() -> None:
+    class broken(FrameStream):
+        def push(self, *_: object) -> None:
+            raise ValueError("a slip")
+
+    sink = frame_sink(broken(Grid(16, 256, 0.5), 1e6, 100e6, 10.0))
+    flowgraph = gr.top_block()
+    flowgraph.connect(blocks.null_source(gr.sizeof_gr_complex), sink)
+    flowgraph.start()
+    with pytest.raises(AtaError, match="frames cannot be made: a slip") as failure:
+        sink.frame_at(100e6)
+    flowgraph.wait()
+    assert not isinstance(failure.value, RadioLost)
