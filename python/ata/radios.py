@@ -52,9 +52,9 @@ class Radio:
         """
         with _said(self.device, f"cannot be tuned to {freq / 1e6:g} MHz"):
             actual = self._tune(freq)
+        self.center_freq = actual
         if not abs(actual - freq) <= FREQ_TOLERANCE * self.samp_rate:
             raise AtaError(f"{self.device} cannot be tuned to {freq / 1e6:g} MHz: it went to {actual / 1e6:g} MHz")
-        self.center_freq = actual
         return actual
 
     def set_gain(self, gain: Gain) -> None:

@@ -2,15 +2,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """gr-soapy, and gr-osmosdr's own way to SoapySDR, with a driver that needs no hardware."""
 
+import json
 import re
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from gnuradio.ata.errors import AtaError, RadioLost
 from gnuradio.ata.live import Live, LiveSettings
+from gnuradio.ata.radio_tuner import RadioSettings, RadioTuner
+from gnuradio.ata.stream import Grid
 from tiny_model import write_tiny_model
-from tools.live_run import Collected, Quiet, lines, run
+from tools.live_run import PATIENCE, ROOT, Collected, Quiet, lines, run
 
 SOURCE = Path(__file__).resolve().parents[1] / "tools" / "soapy_radio.cc"
 RATE, FREQ = 2e6, 800e6
@@ -80,3 +86,32 @@ def test_a_radio_that_fails_in_mid_stream_is_opened_again(
     assert live.totals.reconnects >= 1  # one run of the radio has 15 frames
     assert [r["frame"] - r["dropped_frames"] for r in sink] == list(range(20))
     assert live.totals.frames == live.totals.records + live.totals.dropped
+
+
+@pytest.mark.parametrize(
+    ("way", "fault", "says"),
+    [("gr-soapy", "tune", "MHz: LIBUSB_ERROR_NO_DEVICE"), ("gr-osmosdr", "zero", "MHz: it went to 0 MHz")],
+)
+def test_a_radio_that_goes_between_two_steps_of_a_scan_is_waited_for(way: str, fault: str, says: str, model: Path) -> None:
+    """At the fifth step: the first is where it was opened."""
+    args = [sys.executable, ROOT / "apps" / "ata-sense", "scan", "--from", "790M", "--to", "810M", "--rate", "1M", "--step",
+            "700k", "--gain", "20", "--frame-ms", "10", "--model", model, "--reconnect", "--jsonl", "-",
+            "--source", f"{WAYS[way]},fault={fault},after=4"]  # fmt: skip
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(args, **pipes) as scan:
+        said = next((line for line in scan.stderr if "trying again in" in line or line.startswith("ata-sense: soapy")), "")
+        scan.send_signal(signal.SIGTERM)
+        out, err = scan.communicate(timeout=PATIENCE)
+    assert said.endswith(f"{says}; trying again in 1 s\n"), said
+    assert scan.returncode == 0, err
+    sweep = json.loads(out.splitlines()[0])
+    assert (sweep["steps"], sweep["complete"]) == (4, False)
+
+
+def test_a_frequency_that_a_radio_does_not_reach_is_no_loss() -> None:
+    settings = RadioSettings(WAYS["gr-soapy"], 1e6, FREQ, None, Grid(16, 256, 0.5), 10.0, 100_000, 20_000)
+    tuner = RadioTuner(settings)
+    with pytest.raises(AtaError, match="it reaches 70 to 6000 MHz") as refusal:
+        tuner.capture(7e9)
+    tuner.close()
+    assert not isinstance(refusal.value, RadioLost)

@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // A SoapySDR driver without hardware: a band of noise on the air, a receiver with two sample rates,
-// and faults. Device arguments: driver=atatest, fault=none|stall|error|overflow, after=SAMPLES
-// (when the fault comes).
+// and faults. Device arguments: driver=atatest, fault=none|stall|error|overflow|tune|zero, after=N
+// (when the fault comes: after N samples; "tune", which throws, and "zero", which says 0 Hz as
+// librtlsdr does without its dongle, after N changes of frequency).
 #include <SoapySDR/Device.hpp>
 #include <SoapySDR/Formats.hpp>
 #include <SoapySDR/Registry.hpp>
@@ -13,6 +14,7 @@
 #include <cmath>
 #include <complex>
 #include <random>
+#include <stdexcept>
 #include <thread>
 
 namespace {
@@ -47,11 +49,11 @@ public:
         return {SoapySDR::Range(70e6, 6e9)};
     }
     void setFrequency(int, size_t, const double freq, const SoapySDR::Kwargs &) override {
-        d_freq = freq;
+        tune(freq);
     }
     void setFrequency(int, size_t, const std::string &, const double freq,
                       const SoapySDR::Kwargs &) override {
-        d_freq = freq;
+        tune(freq);
     }
     double getFrequency(int, size_t) const override { return d_freq; }
     double getFrequency(int, size_t, const std::string &) const override { return d_freq; }
@@ -110,8 +112,15 @@ public:
     }
 
 private:
+    void tune(const double freq) {
+        const bool gone = freq != d_freq && d_changes++ >= d_after;
+        if (gone && d_fault == "tune")
+            throw std::runtime_error("LIBUSB_ERROR_NO_DEVICE");
+        d_freq = gone && d_fault == "zero" ? 0 : freq;
+    }
+
     std::string d_fault = "none";
-    long long d_after = 0, d_sent = 0;
+    long long d_after = 0, d_sent = 0, d_changes = 0;
     double d_rate = 1e6, d_freq = 100e6, d_lna = 0, d_vga = 0;
     clock::time_point d_begun;
     std::mt19937 d_random{1};
