@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .errors import AtaError
-from .sinks import HasJson, Sink
+from .sinks import HasJson, Sink, ours
 
 FLUSH_EVERY = 60.0  # s; what a crash may take of a file that is written as a whole
 
@@ -42,6 +42,7 @@ class Rotating:
                  max_seconds: float = math.inf, keep_bytes: float = math.inf) -> None:
         self._path, self._open = Path(path), open_sink
         self._max_bytes, self._max_seconds, self._keep_bytes = max_bytes, max_seconds, keep_bytes
+        self._ours: set[Path] = set()  # of those set aside; none is read twice
         if self._path.is_file() and self._path.stat().st_size:
             self._set_aside(self._path.stat().st_mtime)
         self._begin()
@@ -86,12 +87,10 @@ class Rotating:
 
     def _make_room(self) -> None:
         try:
-            aside = [(path.stat().st_size, path) for _, _, path in self._aside()]
-            held = sum(size for size, _ in aside)
-            for size, path in aside:
-                if held > self._keep_bytes:
-                    path.unlink()
-                    held -= size
+            aside = [path for _, _, path in self._aside() if path in self._ours or _removable(path)]
+            self._ours = set(aside)
+            for path in oldest_beyond(self._keep_bytes, aside):
+                path.unlink(missing_ok=True)
         except OSError as failure:
             raise AtaError(f"what is set aside of {self._path} cannot be removed: {failure.strerror}") from failure
 
@@ -100,3 +99,31 @@ class Rotating:
         name = re.compile(rf"{re.escape(self._path.stem)}-(\d{{8}}T\d{{6}}Z)(?:-(\d+))?{re.escape(self._path.suffix)}")
         named = ((name.fullmatch(path.name), path) for path in self._path.parent.iterdir())
         return sorted((found[1], int(found[2] or 1), path) for found, path in named if found)
+
+
+def oldest_beyond(allowed: float, files: list[Path]) -> list[Path]:
+    """Of files, oldest first, those that have to go for the rest to hold no more than `allowed` bytes.
+
+    Others may take them away meanwhile: what is not there holds nothing.
+    """
+    sizes = [_size(path) for path in files]
+    held, count = sum(sizes), 0
+    while held > allowed:
+        held -= sizes[count]
+        count += 1
+    return files[:count]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _removable(path: Path) -> bool:
+    """Whether it is a file, and not somebody else's metadata under such a name."""
+    try:
+        return path.is_file() and (path.suffix != ".sigmf-meta" or ours(path))
+    except AtaError:  # it cannot be read
+        return False

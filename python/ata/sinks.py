@@ -156,11 +156,12 @@ def _same(run: BandRun, band: Band, near: float) -> bool:
 def ours(path: Path) -> bool:
     """Whether the path of a .sigmf-meta file is free, empty or holds annotations of an earlier run."""
     with _writing(path):
-        if not path.is_file() or not path.stat().st_size:
-            return True
         try:
-            return json.loads(path.read_text(encoding="utf-8"))["global"]["core:description"] == DESCRIPTION
-        except (KeyError, TypeError, ValueError):
+            text = path.read_bytes() if path.is_file() else b""
+            return not text or json.loads(text)["global"]["core:description"] == DESCRIPTION
+        except FileNotFoundError:  # removed since
+            return True
+        except (LookupError, TypeError, ValueError, RecursionError):
             return False
 
 

@@ -12,7 +12,7 @@ import pytest
 import sigmf
 from gnuradio.ata.errors import AtaError
 from gnuradio.ata.records import Band, Record, utc
-from gnuradio.ata.rotation import Rotating
+from gnuradio.ata.rotation import Rotating, oldest_beyond
 from gnuradio.ata.sinks import JsonLines, SigmfAnnotations
 
 RATE = 1e6
@@ -84,6 +84,50 @@ def test_the_oldest_go_when_there_is_no_room(tmp_path: Path) -> None:
     left = [i for path in [*aside, used] for i in frames(path)]
     assert left == list(range(left[0], 80)) and left[0] > 40
     assert all(path.exists() for path in others)
+
+
+def test_what_others_take_away_and_folders_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    aside = [tmp_path / f"r-2026010{day}T000000Z.jsonl" for day in (1, 2, 3, 4)]
+    aside[0].mkdir()
+    aside[1].symlink_to(tmp_path / "gone")  # as a file is that went since its folder was read
+    for path in aside[2:]:
+        path.write_text(5000 * "x")
+
+    def taken_by_another(allowed: float, files: list[Path]) -> list[Path]:
+        going = oldest_beyond(allowed, files)
+        for path in going:
+            path.unlink()
+        return going
+
+    monkeypatch.setattr("gnuradio.ata.rotation.oldest_beyond", taken_by_another)
+    sink = Rotating(tmp_path / "r.jsonl", JsonLines, keep_bytes=7000)
+    sink.write(record(0))
+    sink.close()
+    assert [os.path.lexists(path) for path in aside] == [True, True, False, True]
+
+
+def test_what_is_not_there_holds_nothing(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in "abc"]
+    for path in (files[0], files[2]):
+        path.write_text(1000 * "x")
+    assert oldest_beyond(1500, files) == files[:1]
+    assert oldest_beyond(2000, files) == []
+    assert oldest_beyond(0, files) == files
+
+
+@pytest.mark.parametrize("meta", [b'{"global": {"core:description": "mine"}}', 99_999 * b"[", b"notes"])
+def test_metadata_of_somebody_else_stay_and_do_not_count(tmp_path: Path, meta: bytes) -> None:
+    mine, old = tmp_path / "r-20200101T000000Z.sigmf-meta", tmp_path / "r-20200102T000000Z.sigmf-meta"
+    mine.write_bytes(meta)
+    SigmfAnnotations(old).close()
+    sink = Rotating(tmp_path / "r.sigmf-meta", SigmfAnnotations, max_bytes=0, keep_bytes=4000)
+    assert old.exists()
+    for i in range(12):
+        sink.write(record(i))
+    sink.close()
+    assert mine.read_bytes() == meta and not old.exists()
+    kept = [path for path in in_order(tmp_path) if path != mine]
+    assert 2 < len(kept) < 12 and sum(path.stat().st_size for path in kept[:-1]) <= 4000
 
 
 def test_a_device_is_never_set_aside() -> None:
