@@ -122,7 +122,8 @@ class Isolated:
         self._process.join(DYING)
         if self._process.is_alive():
             log.error("the process %d of the radio's driver cannot be ended; it is left behind", self._process.pid)
-            multiprocessing.process._children.discard(self._process)  # which Python would wait for at its own end
+            # Python would wait for it at its own end. Nothing public takes it off that list.
+            getattr(multiprocessing.process, "_children", set()).discard(self._process)
 
     def _listen(self, printed: Connection) -> None:
         with printed:
