@@ -18,6 +18,7 @@ import numpy as np
 
 from .errors import AtaError, first_line
 from .records import Record
+from .rotation import oldest_beyond
 from .sinks import COLUMNS, DESCRIPTION, VERSION, BandRuns, generator, sigmf_annotation, sigmf_capture, write_sigmf
 
 DATATYPES = {"ci16_le": 4, "cf32_le": 8}  # bytes a sample
@@ -108,6 +109,7 @@ class IqFiles:
         self._jobs: queue.SimpleQueue = queue.SimpleQueue()
         self._waiting = 0
         self._recordings = self._samples = self._lost = 0
+        self._ours: set[Path] = set()  # samples that were found or written; no metadata are read twice
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="ata-iq", daemon=True)
         self._thread.start()
@@ -170,6 +172,7 @@ class IqFiles:
         self._make_room()
         self._describe(recording)
         self._data(recording).touch()
+        self._ours.add(self._data(recording))
 
     def _add(self, recording: Recording, samples: np.ndarray) -> None:
         if recording.broken:
@@ -219,13 +222,11 @@ class IqFiles:
 
     def _make_room(self) -> None:
         """Removes our oldest recordings until another of full length fits."""
-        ours = sorted(filter(_ours, Path(self._keep.folder).iterdir()))
-        sizes = [path.stat().st_size for path in ours]
-        allowed = self._keep.max_bytes * (1 - 1 / SHARES)
-        while ours and sum(sizes) > allowed:
-            ours[0].unlink()
-            ours.pop(0).with_suffix(".sigmf-meta").unlink(missing_ok=True)
-            sizes.pop(0)
+        ours = [path for path in sorted(Path(self._keep.folder).iterdir()) if path in self._ours or _ours(path)]
+        self._ours = set(ours)
+        for data in oldest_beyond(self._keep.max_bytes * (1 - 1 / SHARES), ours):
+            data.unlink(missing_ok=True)
+            data.with_suffix(".sigmf-meta").unlink(missing_ok=True)
 
     @staticmethod
     def _data(recording: Recording) -> Path:
@@ -238,7 +239,7 @@ class IqFiles:
 
 def _ours(data: Path) -> bool:
     """Whether a file is a recording's samples, by its name and, where a power cut left something of them, its metadata."""
-    if not NAME.fullmatch(data.name):
+    if not NAME.fullmatch(data.name) or not data.is_file():
         return False
     try:
         text = data.with_suffix(".sigmf-meta").read_bytes()

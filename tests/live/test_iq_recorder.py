@@ -12,6 +12,7 @@ import pmt
 import pytest
 import sigmf
 from gnuradio import ata, blocks, gr
+from gnuradio.ata import iq_files
 from gnuradio.ata.errors import AtaError
 from gnuradio.ata.iq_files import KeepIq
 from gnuradio.ata.iq_recorder import iq_recorder
@@ -130,6 +131,17 @@ def test_damaged_recordings_of_ours_make_room_and_foreign_ones_stay(tmp_path: Pa
     assert (kept.recorder.counts.lost, kept.recorder.counts.samples) == (0, BEFORE + N + AFTER)
     left = {path.name.partition(".sigmf")[0] for path in folder.iterdir()}
     assert left.intersection([*names, "ata-iq-of-mine"]) == {names[0], "ata-iq-of-mine"}
+
+
+def test_metadata_are_read_once_however_many_recordings_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, read = tmp_path / "iq", []
+    folder.mkdir()
+    (folder / "ata-iq-20260101T000000.000000Z-0.sigmf-data").touch()
+    ours = iq_files._ours
+    monkeypatch.setattr(iq_files, "_ours", lambda path: read.append(path) or ours(path))
+    kept = Kept(vector(on_air(900, (10, 12), (300, 302), (600, 602))), tmp_path)
+    assert kept.recorder.counts.recordings == 3
+    assert [path.name for path in read if path.suffix == ".sigmf-data"] == ["ata-iq-20260101T000000.000000Z-0.sigmf-data"]
 
 
 def test_a_retune_in_a_recording_is_a_capture_of_its_own(tmp_path: Path) -> None:
