@@ -173,6 +173,7 @@ class Live:
         self._stopping = self._finished = False
         self._grace = GRACE
         self._away: float | None = None
+        self._failure: BaseException | None = None
         self.totals = totals or Totals()
         self._pauses = Pauses(self._over, lambda: screen.tick(self.totals))
 
@@ -195,10 +196,12 @@ class Live:
                 self._away = self._away or time.monotonic()
                 self._screen.lost()
                 self._pauses.wait(str(loss))
+        if self._failure is not None:
+            raise self._failure
 
     def _over(self) -> bool:
         enough = self.totals.records >= self._most_frames or time.monotonic() >= self._deadline
-        return self._stopping or self._finished or enough
+        return self._stopping or self._finished or self._failure is not None or enough
 
     def _watch(self) -> None:
         """The radio from its opening to its end."""
@@ -264,13 +267,13 @@ class Live:
             self._finished = True
 
     def _write(self, record: Record) -> None:
-        """A sink that fails ends the watch; what the process still holds then goes to the others."""
+        """A sink that fails ends the watch; the others get this record and what the process still holds."""
         for sink in list(self._sinks):
             try:
                 sink.write(record)
-            except BaseException:
+            except BaseException as failure:  # a second Ctrl-C too, where a sink hangs
                 self._sinks.remove(sink)
-                raise
+                self._failure = self._failure or failure
 
     def _is_back(self) -> None:
         self._pauses.end()
@@ -288,5 +291,7 @@ class Live:
                 self._take(message)
         except Ended:
             pass
+        except AtaError as sentence:  # that the process ended with
+            self._failure = self._failure or sentence
         finally:
             process.kill()

@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 import sigmf
 from gnuradio.ata.errors import AtaError
+from gnuradio.ata.isolated import Channel
 from gnuradio.ata.live import Live, LiveSettings
+from gnuradio.ata.records import Record
 from tiny_model import write_tiny_model
 from tools.live_run import PATIENCE, Collected, Quiet, command, lines, run
 from tools.rtl_tcp_server import RtlTcpServer
@@ -328,6 +330,36 @@ def test_a_full_disk_ends_it_with_a_sentence(scene: Path, model: Path, tmp_path:
               "--sigmf", tmp_path / "r.sigmf-meta")  # fmt: skip
     assert ran.returncode == 2
     assert ran.stderr.splitlines()[-1] == "ata-sense: /dev/full cannot be written: No space left on device"
+
+
+def six_records(channel: Channel, *_: object) -> None:
+    """What the radio's process sends, three records of it after it was asked to stop."""
+    for frame in range(6):
+        channel.send(Record(frame, frame * N, N, None, FREQ, RATE, "m", "e", False, 0, None, ()))
+        if frame == 2:
+            channel.receive()
+
+
+class Full:
+    """A sink that takes so many records."""
+
+    def __init__(self, name: str, room: int) -> None:
+        self._name, self._room = name, room
+
+    def write(self, record: Record) -> None:
+        if record.frame >= self._room:
+            raise AtaError(f"{self._name} is full")
+
+
+def test_sinks_that_fail_cost_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gnuradio.ata.live_flowgraph.run_flowgraph", six_records)
+    kept = Collected()
+    sinks = [Full("the first", 2), Full("the second", 2), Full("the third", 4), kept]
+    live = Live(LiveSettings("rtl=0", RATE, FREQ), sinks, Quiet())
+    with pytest.raises(AtaError, match="the first is full"):
+        live.run()
+    assert [record["frame"] for record in kept] == list(range(6))
+    assert live.totals.records == 6
 
 
 def test_a_real_carrier_through_the_real_driver(captures: Path, tmp_path: Path) -> None:
