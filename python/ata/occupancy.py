@@ -7,7 +7,6 @@ A sweep is one transaction: a scan that is killed leaves all the sweeps before i
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
@@ -54,10 +53,9 @@ PRAGMA user_version = {SCHEMA_VERSION};
 """
 # Not in the schema, for files of before: what a long scan asks of every band that it finds.
 INDEX = "CREATE INDEX IF NOT EXISTS bands_by_edge ON bands (freq_lower_edge)"
-PATIENCE = 30.0  # s that another program may hold the file, twice
+PATIENCE = 60.0  # s that another program may hold the file
 LARGEST = 1e13  # Hz, dB, shares: more is no number of a band
 SAME_SHARE, SAME_HZ = 0.1, 30e3  # of its width, and at least: a band's edges wander so far from sweep to sweep
-log = logging.getLogger("ata")
 
 
 @dataclass(frozen=True)
@@ -140,17 +138,7 @@ class Occupancy:
         """Keeps a sweep: whole, or not at all. AtaError where it cannot be written, or another program holds the file
         for longer than a minute.
         """
-        with self._told():
-            try:
-                self._add(sweep)
-            except sqlite3.OperationalError as failure:
-                if failure.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                    raise
-                log.warning("another program holds the occupancy file %s; trying again", self._path)
-                self._add(sweep)
-
-    def _add(self, sweep: Sweep) -> None:
-        with self._transaction():
+        with self._told(), self._transaction():
             row = (utc_of(sweep.begun), utc_of(sweep.ended), sweep.wide.low, sweep.wide.high, sweep.plan.samp_rate,
                    sweep.model)  # fmt: skip
             number = self._db.execute(

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sweeps kept in SQLite: what is the same band, how much it was on, and what survives."""
 
-import logging
 import shutil
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -98,23 +99,34 @@ def test_a_file_goes_on_where_it_was_and_is_read_while_it_is_written(tmp_path: P
     assert only(reader).seen == 3
 
 
-def test_a_reader_that_holds_the_file_is_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(occupancy, "PATIENCE", 0.1)
+def is_being_written(path: Path) -> bool:
+    """SQLite lets no new reader in while a writer waits for those who read already."""
+    with closing(sqlite3.connect(path, timeout=0)) as db:
+        try:
+            return not db.execute("SELECT COUNT(*) FROM sweeps").fetchone()
+        except sqlite3.OperationalError:
+            return True
+
+
+def test_a_reader_that_holds_the_file_is_waited_for(tmp_path: Path) -> None:
     store = Occupancy(tmp_path / "o.db")
     for number in range(2):
         store.add(sweep(number, band("LTE", 791, 801)))
     reader = sqlite3.connect(tmp_path / "o.db").execute("SELECT * FROM sweeps")
     reader.fetchone()  # a question half answered
+    with ThreadPoolExecutor(1) as pool:
+        scan = pool.submit(lambda: Occupancy(tmp_path / "o.db").add(sweep(2, band("LTE", 791, 801))))
+        while not scan.done() and not is_being_written(tmp_path / "o.db"):
+            pass
+        assert not scan.done()
+        reader.close()
+        scan.result()
+    assert only(store).seen == 3
 
-    class LetsGo(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            reader.close()
 
-    monkeypatch.setattr(occupancy.log, "handlers", [LetsGo()])
-    store.add(sweep(2, band("LTE", 791, 801)))
-    assert only(store).seen == 3 and "trying again" in caplog.text
+def test_a_copy_that_nobody_may_write_is_read(tmp_path: Path) -> None:
+    store = Occupancy(tmp_path / "o.db")
+    store.add(sweep(0, band("LTE", 791, 801)))
     shutil.copy(tmp_path / "o.db", tmp_path / "copy.db")
     (tmp_path / "copy.db").chmod(0o400)
     assert Occupancy(tmp_path / "copy.db", read_only=True).bands() == store.bands()
