@@ -90,11 +90,6 @@ class SweepSpan:
     freq_lower_edge: float
     freq_upper_edge: float
 
-    def covers(self, low: float, high: float) -> bool:
-        """Whether a band would have been seen: its edges may wander."""
-        inner = _inside(low, high)
-        return self.freq_lower_edge <= inner[0] and self.freq_upper_edge >= inner[1]
-
 
 class Occupancy:
     """The store.
@@ -135,9 +130,7 @@ class Occupancy:
             self._db.execute(INDEX)
 
     def add(self, sweep: Sweep) -> None:
-        """Keeps a sweep: whole, or not at all. AtaError where it cannot be written, or another program holds the file
-        for longer than a minute.
-        """
+        """Keeps a sweep: whole, or not at all. AtaError where that fails, or another program holds the file for a minute."""
         with self._told(), self._transaction():
             row = (utc_of(sweep.begun), utc_of(sweep.ended), sweep.wide.low, sweep.wide.high, sweep.plan.samp_rate,
                    sweep.model)  # fmt: skip
@@ -156,7 +149,7 @@ class Occupancy:
         """-> each band with the id of the stored one that it is, new or known; the nearest of all pairs first."""
         pairs = []
         for at, band in enumerate(bands):
-            near = max(SAME_HZ, SAME_SHARE * (band.freq_upper_edge - band.freq_lower_edge))
+            near = _near(band.freq_lower_edge, band.freq_upper_edge)
             known = self._db.execute(
                 "SELECT id, freq_lower_edge, freq_upper_edge FROM bands WHERE freq_lower_edge BETWEEN ? AND ?",
                 (band.freq_lower_edge - near, band.freq_lower_edge + near),
@@ -260,14 +253,21 @@ class Occupancy:
             raise AtaError(f"the occupancy file {self._path} is damaged: {first_line(failure)}") from failure
 
 
+def covers(begin: float, end: float, low: float, high: float) -> bool:
+    """Whether a sweep of begin to end would have seen a band; what its edges may wander is not asked for."""
+    near = _near(low, high)
+    return begin <= low + near and end >= high - near
+
+
 def _occupied(number: int, low: float, high: float, labels: list, seen: list, swept: list) -> Occupied:
-    """A band of its rows: of `labels`, most confident first; of `seen`, by what was swept, beside all that was `swept`."""
-    inner = _inside(low, high)
-    covers = lambda span: span[0] <= inner[0] and span[1] >= inner[1]  # noqa: E731
-    sweeps = sum(span[2] for span in swept if covers(span)) + sum(span[2] for span in seen if not covers(span))
-    first, last = min(span[3] for span in seen), max(span[4] for span in seen)
+    """A band of its rows: labels (label, sightings, confidence, SNR, sum of duty cycles), most confident first; seen (begin
+    and end, Hz, of sweeps that saw it, how many, when the first and the last of them began), swept (the same of all).
+    """
+    sweeps = sum(count for begin, end, count in swept if covers(begin, end, low, high))
+    sweeps += sum(count for begin, end, count, _, _ in seen if not covers(begin, end, low, high))
+    first, last = min(first for *_, first, _ in seen), max(last for *_, last in seen)
     label, _, confidence, snr_db, _ = labels[0]
-    duty = [row[4] for row in labels]
+    duty = [total for *_, total in labels]
     _sound([low, high, confidence, snr_db or 0.0, *duty], [first, last])
     return Occupied(
         id=number,
@@ -277,11 +277,11 @@ def _occupied(number: int, low: float, high: float, labels: list, seen: list, sw
         confidence=round(confidence, 4),
         snr_db=None if snr_db is None else round(snr_db, 2),
         duty_cycle=round(sum(duty) / sweeps, 4),
-        seen=sum(row[1] for row in labels),
+        seen=sum(count for _, count, *_ in labels),
         sweeps=sweeps,
         first_seen=first,
         last_seen=last,
-        votes={str(row[0]): row[1] for row in labels},
+        votes={str(name): count for name, count, *_ in labels},
     )
 
 
@@ -293,7 +293,6 @@ def _sound(numbers: list[float], dates: list[str]) -> None:
         datetime.fromisoformat(date.replace("Z", "+00:00"))
 
 
-def _inside(low: float, high: float) -> tuple[float, float]:
-    """Edges that a sweep has to reach to have covered a band: what it may wander is not asked for."""
-    near = max(SAME_HZ, SAME_SHARE * (high - low))
-    return low + near, high - near
+def _near(low: float, high: float) -> float:
+    """Hz by which a band's edges may wander."""
+    return max(SAME_HZ, SAME_SHARE * (high - low))

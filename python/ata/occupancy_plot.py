@@ -12,7 +12,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.patches import Rectangle
 
 from .errors import AtaError
-from .occupancy import Occupancy, Occupied, SweepSpan
+from .occupancy import Occupancy, Occupied, SweepSpan, covers
 from .plot import COLOURS, write_figure
 
 MOST_MOMENTS = 400  # that a picture has room for; more sweeps are averaged
@@ -63,11 +63,13 @@ def _draw_band(
 ) -> None:
     low, width = band.freq_lower_edge / 1e6, (band.freq_upper_edge - band.freq_lower_edge) / 1e6
     for moment, total in duty.items():
-        covered = max(1, sum(s.covers(band.freq_lower_edge, band.freq_upper_edge) for s in moments[moment]))
+        covered = sum(
+            covers(s.freq_lower_edge, s.freq_upper_edge, band.freq_lower_edge, band.freq_upper_edge) for s in moments[moment]
+        )
         begun, ended = times[moment]
         axes.add_patch(Rectangle(
             (low, begun), width, ended - begun, facecolor=COLOURS.get(band.label, "white"), linewidth=0,
-            alpha=FAINTEST + (1 - FAINTEST) * min(1.0, total / covered),
+            alpha=FAINTEST + (1 - FAINTEST) * min(1.0, total / max(1, covered)),
         ))  # fmt: skip
 
 
