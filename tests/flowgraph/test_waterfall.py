@@ -5,6 +5,7 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from gnuradio.ata.pmt_records import record_from_pmt, to_pmt
 from gnuradio.ata.records import Record
 from gnuradio.ata.waterfall_picture import RECORDS, ROWS
 from PyQt5 import QtWidgets
+from stand_ins import PATIENCE, Stepped, ends
 from tiny_model import write_tiny_model
 from tools.waterfall_picture import click, place
 
@@ -316,27 +318,31 @@ def test_a_slow_screen_shows_the_newest_and_rests(shown: Shown) -> None:
     assert widget.picture.sample_of(0) > shown.waterfall.nitems_read(0) - RATE / ROWS - 1
 
 
-class paced(gr.hier_block2):
-    """So many frames of the scene, of 40 ms each, in real time."""
-
-    def __init__(self, frames: int) -> None:
-        gr.hier_block2.__init__(self, "paced", gr.io_signature(0, 0, 0), gr.io_signature(1, 1, gr.sizeof_gr_complex))
-        cut = blocks.head(gr.sizeof_gr_complex, 4 * frames * FRAME)
-        self.connect(vector(scene()), cut, blocks.throttle(gr.sizeof_gr_complex, RATE), self)
-
-
-def test_a_screen_that_is_looked_at_costs_a_live_radio_no_frame(qtbot, tiny: str) -> None:
-    """25 frames a second for three seconds, analysed while the screen is drawn. What else runs on the machine may cost
-    one now and then; a screen that does costs some in every run."""
-
-    def dropped() -> int:
-        shown = Shown(qtbot, paced(75), RATE, FREQ, 2.0, model=tiny, mode="live", frame_ms=40.0)
-        shown.wait_for(lambda: shown.waterfall.nitems_read(0) == 300 * FRAME)
-        shown.stop()
-        assert shown.segmenter.frames == 75 and shown.widget._refreshes > 2
-        return shown.segmenter.dropped_frames
-
-    assert any(dropped() == 0 for _ in range(3))
+def test_a_flood_of_records_is_drawn_once(qtbot) -> None:
+    """All of it comes while this thread, which is Qt's, does something else; the newest of each kind are drawn, at once."""
+    source, sink, row = Stepped(), ata.waterfall(RATE, FREQ, 0.3), round(0.3 * RATE) // ROWS
+    widget, inbox = sink.qwidget(), sink._inbox
+    qtbot.addWidget(widget)
+    with qtbot.waitExposed(widget):
+        widget.show()
+    came = threading.Semaphore(0)
+    for name, put in (("put_row", inbox.put_row), ("put_record", inbox.put_record)):
+        setattr(inbox, name, lambda what, put=put: (put(what), came.release()))
+    top = gr.top_block()
+    top.connect(source, sink)
+    top.start()
+    source.send(np.resize(scene(), ROWS * row))
+    for frame in range(2 * RECORDS):
+        record = {**RECORD, "frame": frame, "sample_start": frame * ROWS * row // (2 * RECORDS)}
+        sink.to_basic_block()._post(pmt.intern("detects"), to_pmt(record))
+    assert all(came.acquire(timeout=PATIENCE) for _ in range(ROWS + 2 * RECORDS)), "nothing waits for the screen"
+    qtbot.waitUntil(lambda: widget._refreshes > 0, timeout=WAIT_MS)
+    widget.refresh()  # there is nothing left to draw
+    source.send(None)
+    assert ends(top)
+    assert widget._refreshes == 1 and inbox.take() == ([], [])
+    assert [record.frame for record in widget.picture.records] == list(range(RECORDS, 2 * RECORDS))
+    assert np.isfinite(widget.picture.levels).all() and widget.picture.rows_of(0) == ROWS
 
 
 @pytest.mark.parametrize(
