@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from gnuradio import blocks, gr
 
-from .errors import AtaError, first_line
+from .errors import AtaError, RadioLost, first_line
 from .host_clock import HostClock
 from .iq_recorder import iq_recorder
 from .isolated import Channel
@@ -68,14 +68,14 @@ class _Segmenter(segmenter):
 def run_flowgraph(channel: Channel, settings: LiveSettings, base: Base) -> None:
     """Runs until the other end says stop or the radio is gone; sends records, and the messages of `live.py`.
 
-    Raises AtaError for settings, a model or an engine that cannot work.
+    Raises AtaError for settings, a model, an engine or an analysis that cannot work, and for what the radio refuses.
     """
     block = _Segmenter(settings.samp_rate, settings.center_freq, mode="live", model=settings.model,
                        engine=settings.engine, frame_ms=settings.frame_ms)  # fmt: skip
     channel.send(Opening())
     try:
         radio = open_radio(settings.device, settings.samp_rate, settings.center_freq, settings.gain)
-    except AtaError as failure:
+    except RadioLost as failure:
         channel.send(Lost(str(failure)))
         return
     block.set_samp_rate(radio.samp_rate)
@@ -109,7 +109,7 @@ def run_flowgraph(channel: Channel, settings: LiveSettings, base: Base) -> None:
     channel.send(progress())
     failure = block.failure or (recorder and recorder.failure)
     if failure is not None:
-        channel.send(Lost(f"the analysis stopped: {first_line(failure)}"))
+        raise AtaError(f"the analysis stopped: {first_line(failure)}")
     elif not stopped:
         file = settings.device.startswith("file=")
         channel.send(Finished() if file else Lost(f"{settings.device} ended its stream: it was unplugged or switched off"))

@@ -15,7 +15,7 @@ from .errors import AtaError, RadioLost
 from .frame_sink import frame_sink
 from .isolated import Channel, Ended, Isolated
 from .pauses import POLL
-from .radios import Gain, Radio, open_radio
+from .radios import Gain, open_radio
 from .stream import Frame, FrameStream, Grid
 
 OPENING = 30.0  # s that a radio has to open
@@ -86,10 +86,7 @@ class RadioTuner:
 
 def _serve(channel: Channel, settings: RadioSettings) -> None:
     """In the radio's process: a frame for each frequency asked for."""
-    try:
-        radio = open_radio(settings.device, settings.samp_rate, settings.center_freq, settings.gain)
-    except AtaError as failure:
-        raise RadioLost(str(failure)) from None
+    radio = open_radio(settings.device, settings.samp_rate, settings.center_freq, settings.gain)
     stream = FrameStream(settings.grid, settings.samp_rate, radio.center_freq, settings.frame_ms, settings.settle_samples,
                          settings.period)  # fmt: skip
     stream.interrupt()  # a radio that has just been opened has to settle too
@@ -99,17 +96,6 @@ def _serve(channel: Channel, settings: RadioSettings) -> None:
     flowgraph.start()
     channel.send("open")
     while (center_freq := channel.receive()) != "stop":
-        channel.send(sink.frame_at(_tuned(radio, sink, center_freq)))
+        channel.send(sink.frame_at(radio.set_center_freq(center_freq)))
     flowgraph.stop()
     flowgraph.wait()
-
-
-def _tuned(radio: Radio, sink: frame_sink, center_freq: float) -> float:
-    """-> what it is tuned to, Hz; RadioLost where it refuses because it has gone."""
-    try:
-        return radio.set_center_freq(center_freq)
-    except AtaError as refusal:
-        # A driver whose device has gone raises RuntimeError, or says nothing: librtlsdr then gives 0 Hz.
-        if sink.ended or isinstance(refusal.__cause__, RuntimeError) or radio.center_freq == 0:
-            raise RadioLost(str(refusal)) from None
-        raise

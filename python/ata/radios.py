@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from gnuradio import blocks, gr
 
-from .errors import AtaError
+from .errors import AtaError, RadioLost
 from .sources import recording_source
 
 Gain = float | Mapping[str, float] | None  # dB for the whole chain, dB by stage, or None for automatic
@@ -46,15 +46,17 @@ class Radio:
     _gain: Callable[[Gain], None]
 
     def set_center_freq(self, freq: float) -> float:
-        """Tunes to `freq`, Hz, while it runs or not -> what it is tuned to; AtaError for what it cannot reach.
+        """Tunes to `freq`, Hz, while it runs or not -> what it is tuned to; AtaError for what it cannot reach,
+        RadioLost where it has gone.
 
         Samples of the old frequency are still on their way when this returns; gr-osmosdr puts no tag where they end.
         """
         with _said(self.device, f"cannot be tuned to {freq / 1e6:g} MHz"):
             actual = self._tune(freq)
-        self.center_freq = actual
         if not abs(actual - freq) <= FREQ_TOLERANCE * self.samp_rate:
-            raise AtaError(f"{self.device} cannot be tuned to {freq / 1e6:g} MHz: it went to {actual / 1e6:g} MHz")
+            kind = AtaError if actual else RadioLost  # librtlsdr says 0 Hz of a device that was unplugged
+            raise kind(f"{self.device} cannot be tuned to {freq / 1e6:g} MHz: it went to {actual / 1e6:g} MHz")
+        self.center_freq = actual
         return actual
 
     def set_gain(self, gain: Gain) -> None:
@@ -71,7 +73,8 @@ def open_radio(device: str, samp_rate: float | None = None, center_freq: float |
     any gr-osmosdr string ("rtl=0", "rtl_tcp=HOST:PORT", "hackrf=0", "file=PATH,rate=2.4e6").
     samp_rate, center_freq: Hz; only a recording has its own and needs none.
 
-    Raises AtaError, one sentence, for a device that is missing and for a rate or frequency that it does not take.
+    Raises, with one sentence, RadioLost for a device that is missing, which may change, and AtaError for a rate,
+    frequency or gain that it does not take, which will not.
     """
     kind, _, args = device.partition(":")
     if kind == "loop":
@@ -105,7 +108,7 @@ def _decibels(text: str) -> float:
 
 
 class _said:
-    """Turns a driver's exception into one sentence."""
+    """Turns a driver's exception into one sentence: a RuntimeError means that the radio is missing or gone."""
 
     def __init__(self, device: str, what: str) -> None:
         self._device, self._what = device, what
@@ -116,14 +119,16 @@ class _said:
     def __exit__(self, kind: object, failure: BaseException | None, trace: object) -> None:
         if isinstance(failure, (RuntimeError, ValueError, IndexError, ImportError)):
             words = " ".join(str(failure).split())
-            raise AtaError(f"{self._device} {self._what}: {words or type(failure).__name__}") from failure
+            kind = RadioLost if isinstance(failure, RuntimeError) else AtaError
+            raise kind(f"{self._device} {self._what}: {words or type(failure).__name__}") from failure
 
 
 def _settled(radio: Radio, samp_rate: float, center_freq: float, gain: Gain) -> Radio:
     """The last steps of every driver, once the rate is set: refuse what it made of it, tune, set the gain."""
     if not abs(radio.samp_rate - samp_rate) <= RATE_TOLERANCE * samp_rate:
-        really = f"it gives {radio.samp_rate / 1e6:g} MS/s" if radio.samp_rate > 0 else "it gives no rate at all"
-        raise AtaError(f"{radio.device} refuses {samp_rate / 1e6:g} MS/s: {really}")
+        if not radio.samp_rate > 0:
+            raise RadioLost(f"{radio.device} refuses {samp_rate / 1e6:g} MS/s: it gives no rate at all")
+        raise AtaError(f"{radio.device} refuses {samp_rate / 1e6:g} MS/s: it gives {radio.samp_rate / 1e6:g} MS/s")
     radio.set_center_freq(center_freq)
     radio.set_gain(gain)
     return radio
@@ -157,7 +162,7 @@ def _open_osmosdr(device: str, samp_rate: float, center_freq: float, gain: Gain)
         source = osmosdr.source(args=f"numchan=1 {device}")
         span = _span(source.get_freq_range())
         if device.startswith("rtl_tcp") and (*span, *_span(source.get_gain_range())) == RTL_TCP_UNKNOWN:
-            raise AtaError(f"{device} cannot be opened: what answers there names no tuner, so it is no rtl_tcp server")
+            raise RadioLost(f"{device} cannot be opened: what answers there names no tuner, so it is no rtl_tcp server")
     with _said(device, f"refuses {samp_rate / 1e6:g} MS/s"):
         source.set_sample_rate(samp_rate)
         actual = source.get_sample_rate()

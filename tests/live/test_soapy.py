@@ -64,8 +64,10 @@ def test_it_runs_on_over_an_overflow(device: str, model: Path, tmp_path: Path) -
         (WAYS["gr-osmosdr"], ("--gain", "IF=3"), "has no gain stage 'IF'; it has LNA, VGA"),
     ],
 )
-def test_what_the_radio_refuses_is_one_sentence(device: str, change: tuple, says: str, model: Path) -> None:
-    ran = run("--source", device, "--rate", RATE, "--freq", FREQ, "--model", model, *change)
+def test_what_the_radio_refuses_is_one_sentence_and_not_tried_again(
+    device: str, change: tuple, says: str, model: Path
+) -> None:
+    ran = run("--source", device, "--rate", RATE, "--freq", FREQ, "--model", model, *change, "--reconnect")
     assert (ran.returncode, ran.stdout) == (2, "")
     sentence = ran.stderr.splitlines()[-1]
     assert sentence.startswith(f"ata-sense: {device} ")
