@@ -32,7 +32,6 @@ from training.data import CLASSES, COLUMNS, ROWS
 from training.errors import DataError
 from training.int8 import angular_nodes, calibration_images, export_int8
 from training.models import build
-from training.scene_draw import PRESETS
 from training.spectrogram import with_legend
 from training.tensorrt_engine import build_engine, import_tensorrt
 
@@ -151,8 +150,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.engine:
             with_engine(args.out)
         if args.int8:
-            preset = state["trained"].get("data")
-            changed = export_int8(args.out, args.int8, calibration_images(preset if preset in PRESETS else "wideband"))
+            changed = export_int8(args.out, args.int8, calibration_images(state["trained"].get("data")))
             print(f"wrote {args.int8}: 8 bits change the class of {changed:.2%} of the columns")
     except (OSError, DataError) as failure:
         print(f"export: {failure}", file=sys.stderr)

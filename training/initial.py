@@ -15,7 +15,6 @@ from torch import nn
 from training.errors import DataError
 from training.export import read_checkpoint
 from training.int8 import calibration_images
-from training.scene_draw import PRESETS
 
 LEAST = 0.5  # of the weights, that those of another run have to fit
 
@@ -46,8 +45,7 @@ def _model(net: nn.Module, path: Path, device: str) -> dict:
         trained = json.loads(next(p.value for p in model.metadata_props if p.key == "ata"))["trained"]
     except Exception as failure:  # protobuf and JSON tell wrong files in many ways
         raise DataError(f"{path} is not a model file of this project") from failure
-    preset = trained.get("data")
-    images = [torch.from_numpy(i).to(device) for i in calibration_images(preset if preset in PRESETS else "wideband")]
+    images = [torch.from_numpy(i).to(device) for i in calibration_images(trained.get("data"))]
     unfold(net, model, images, path)
     return {**trained, "taken": 1.0}
 

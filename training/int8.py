@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from training.data import Drawn
 from training.errors import DataError
+from training.scene_draw import PRESETS
 
 SCENES = 64
 CALIBRATION_SEEDS = 3 << 40  # far from those of training, validation and test
@@ -31,9 +32,10 @@ def angular_nodes(model: onnx.ModelProto) -> list[str]:
     return [n.name for node in angular for n in (node, *graph.get_parent_subgraph_nodes(node, []))]
 
 
-def calibration_images(preset: str) -> list[np.ndarray]:
-    """SCENES images, float32 [1, 1, T, F], of scenes that nothing else uses."""
-    drawn = Drawn(preset, CALIBRATION_SEEDS)
+def calibration_images(data: str | None) -> list[np.ndarray]:
+    """SCENES images, float32 [1, 1, T, F], of scenes that nothing else uses: of the preset that a model was trained on, or
+    of `wideband` where `data` names none."""
+    drawn = Drawn(data if data in PRESETS else "wideband", CALIBRATION_SEEDS)
     return [drawn[i][0][None].numpy() for i in tqdm(range(SCENES), desc="calibration", unit="scene", disable=None)]
 
 
