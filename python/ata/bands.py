@@ -31,6 +31,7 @@ LINE_COLUMNS, LINE_BAND, LINE_SHARE = 3, 8, 0.95  # a tone's window response hol
 # An edge's step in power: columns around it in which it is looked for, and the least that counts. A carrier that is
 # partly loaded has steps inside too, so a longer reach or a smaller step makes the worst edges worse.
 STEP_REACH, STEP_DB = 1, 15.0
+LEAST_LEFT = 0.5  # of a band's columns between its edges
 ON_DB = 1.0  # least rise over the noise of a row in which a band is on
 
 Run = tuple[int, int, int]  # first column, last + 1, class
@@ -73,6 +74,8 @@ def extract_bands(
             continue
         labels[first:last] = kind
         low, high = _edge(occupied, level, first, -1), _edge(occupied, level, last - 1, 1)
+        if high - low < LEAST_LEFT * (last - first):  # the steps of something that stands inside or beside it
+            low, high = first - 0.5, last - 0.5
         bands.append(
             Band(
                 label=classes[kind],

@@ -57,6 +57,17 @@ def test_the_step_in_power_places_an_edge_within_a_column(part: float, said: int
     assert bands(logits, power)[0][1] == pytest.approx(59.5 - part, abs=0.01)
 
 
+def test_steps_in_power_never_turn_a_narrow_band_inside_out() -> None:
+    """A few columns called something beside a line that is narrower and stronger: the line's steps are not its edges."""
+    for at in range(90, 96):
+        for first, last in ((92, 94), (91, 94), (90, 95)):
+            logits, power = scene((first, last, 3))
+            power[:, at] = 1e6
+            power[:, at + 1] = 3e4
+            ((_, low, high),) = bands(logits, power)
+            assert high - low >= (last - first) / 2 and first - 2 < low < high < last + 2
+
+
 @pytest.mark.parametrize("gap", [1, 2])
 def test_a_dc_line_splits_no_carrier(gap: int) -> None:
     assert [b[0] for b in bands(*scene((40, 128, 2), (128 + gap, 210, 2)))] == ["NR"]
