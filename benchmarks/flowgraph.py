@@ -13,6 +13,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +31,8 @@ def measure() -> dict[str, float]:
     """-> flowgraph_lossless_msps, flowgraph_live_msps (and the share of frames dropped at that speed),
     core_share_at_61_44 (the block's threads), stream_share_at_61_44 (of these the one that `work` runs in; the other
     analyses) and process_share_at_61_44 (with the source's and throttle's),
-    latency_p50_ms, latency_p99_ms, rss_mb (the largest), and frame_..._ms: a core's time for each part of a frame."""
+    latency_p50_ms, latency_p99_ms, rss_mb (the largest), and, of a core's time for each part of a frame, frame_..._ms
+    where the other core idles and frame_..._beside_ms where the other thread of the flowgraph works there."""
     lossless = max((_apart("lossless", "fast") for _ in range(ROUNDS)), key=lambda r: r["msps"])
     live = max((_apart("live", "fast") for _ in range(ROUNDS)), key=lambda r: r["msps"])
     with tempfile.TemporaryDirectory() as folder:
@@ -126,13 +128,18 @@ def _parts() -> dict[str, float]:
     row, column = FRAME_MS * 1e-3 / model.rows, RATE / model.columns
     image = network_image(power, model, row, column)
     logits = sensor.engine.run(image)[0]
-    return {
-        "frame_copy_ms": _fastest(passing_on),
-        "frame_kernel_ms": _fastest(kernel),
-        "frame_image_ms": _fastest(lambda: network_image(power, model, row, column)),
-        "frame_engine_ms": _fastest(lambda: sensor.engine.run(image)),
-        "frame_bands_ms": _fastest(lambda: extract_bands(logits, power, model.classes, 0.0, RATE)),
+    def analysis() -> None:
+        sensor.engine.run(image)
+
+    parts = {
+        "copy": (passing_on, analysis),
+        "kernel": (kernel, analysis),
+        "image": (lambda: network_image(power, model, row, column), kernel),
+        "engine": (analysis, kernel),
+        "bands": (lambda: extract_bands(logits, power, model.classes, 0.0, RATE), kernel),
     }
+    alone = {f"frame_{name}_ms": _fastest(part) for name, (part, _) in parts.items()}
+    return alone | {f"frame_{name}_beside_ms": _beside(part, other) for name, (part, other) in parts.items()}
 
 
 def _fastest(part: Callable[[], object]) -> float:
@@ -142,6 +149,23 @@ def _fastest(part: Callable[[], object]) -> float:
         return time.thread_time() - begin
 
     return 1e3 * min(once() for _ in range(PARTS))
+
+
+def _beside(part: Callable[[], object], other: Callable[[], object]) -> float:
+    """`_fastest` while a second thread does `other` without a pause."""
+    done = threading.Event()
+
+    def busy() -> None:
+        while not done.is_set():
+            other()
+
+    neighbour = threading.Thread(target=busy)
+    neighbour.start()
+    try:
+        return _fastest(part)
+    finally:
+        done.set()
+        neighbour.join()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from .publish import open_publishers
 from .sensor import Analysis, Sensor
 from .sinks import JsonLines, SigmfAnnotations, Sink
 from .stream import Frame, Tally
+from .thread_state import KeptThreadState
 from .tuning import RadioTuning
 from .worker import NewestWins
 
@@ -24,9 +25,9 @@ from .worker import NewestWins
 # buffer in front of the block, which the minimum output buffer alone does not, and unlike an output multiple it
 # loses no tail. What arrives is handed over at once, though, and radios deliver little at a time: in live mode a call
 # that got little lets some more arrive before the next, for a fraction of what the buffer holds.
-CHUNK = 1 << 18
+CHUNK = 1 << 19
 LITTLE = CHUNK >> 2  # samples
-LONGEST_PAUSE = 1e-3  # s
+LONGEST_PAUSE = 3e-3  # s
 MODES = ("lossless", "live")
 
 
@@ -97,6 +98,7 @@ class segmenter(gr.sync_block):
         self.failure: Exception | None = None
         self._published = 0
         self._worker: NewestWins | None = None
+        self._thread_state = KeptThreadState()
         self._tuning = RadioTuning(self._stream, self.logger)
         self._finished: list[Analysis] = []
         self._base = 0
@@ -179,6 +181,7 @@ class segmenter(gr.sync_block):
 
     def start(self) -> bool:
         """In live mode starts the analysis thread. lock()/unlock() comes here again."""
+        self._thread_state.hold()
         self._base = self._seen
         if self._live:
             with stops_on_failure(self):
@@ -200,6 +203,7 @@ class segmenter(gr.sync_block):
             with stops_on_failure(self):
                 sink.flush()
         self.logger.info(f"{self._stream.next_index} frames, {self._stream.dropped} of them dropped")
+        self._thread_state.release()
         return True
 
     def _on_freq(self, message: pmt.pmt_base) -> None:
