@@ -464,6 +464,15 @@ def test_allocations():
     assert (allocation(replace(config, load=1.0), index, rng()) > 0).all()
 
 
+def test_unused_subframes_have_no_data():
+    """TS 36.101 A.3.3: reference channels leave subframe 5 to synchronisation and system information."""
+    config = LteConfig(load=1.0, unused=(5,), system_info=6)
+    index = torch.arange(3, 43)
+    used = allocation(config, index, rng()) > 0
+    assert used[index % 10 != 5].all()
+    assert (used[index % 20 == 5].sum(1) == 6).all() and not used[index % 20 == 15].any()
+
+
 def test_carriers_by_chance():
     """Every bandwidth, TDD pattern, prefix and load occurs, TDD in two of five; what is fixed stays."""
     source = rng(11)

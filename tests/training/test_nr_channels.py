@@ -107,6 +107,15 @@ def test_dmrs_of_coreset_0_and_sib1_count_from_its_first_block():
             assert np.allclose(re[slot, 2, 20:30, ::2], r[20 - origin : 30 - origin], atol=1e-6)
 
 
+def test_half_of_what_hardly_sends_has_nothing_wide():
+    """Where no terminal is connected: sync blocks, CORESET 0 and what it announces, no TRS and no CORESET of users."""
+    for load in ("idle", "light"):
+        configs = [random_nr(rng(seed), bandwidth=40e6, scs=30e3, load=load) for seed in range(200)]
+        quiet = [c for c in configs if not c.csi_rs and len(c.coresets) == 1 and c.coresets[0].prbs <= 48]
+        assert 80 < len(quiet) < 140, load
+    assert any(c.csi_rs for c in configs) and any(len(c.coresets) > 1 for c in configs)
+
+
 def test_random_carriers_have_a_coreset_0_and_sib1_inside_it():
     found = 0
     for seed in range(40):

@@ -35,8 +35,9 @@ class LteConfig:
     control: the greatest CFI (a carrier of 10 PRBs or fewer has a symbol more), drawn anew each subframe where
     control_varies; control_load: share of CCEs and PHICH groups in use; phich_ng: N_g.
     load: mean share of PRBs in use while there is data; activity: share of subframes with data, in runs of `burst`
-    subframes in the mean. scheduling: "steady" keeps one allocation, "subframe" draws one each subframe, "held" keeps
-    one for `hold` subframes in the mean; an allocation is contiguous or made of groups of `block` PRBs.
+    subframes in the mean; unused: subframes that never have data. scheduling: "steady" keeps one allocation,
+    "subframe" draws one each subframe, "held" keeps one for `hold` subframes in the mean; an allocation is contiguous
+    or made of groups of `block` PRBs.
     orders: constellations of the data. system_info: PRBs of SIB1, 0 for none.
     pdsch_db, crs_symbol_db: data (P_A), and what is added in symbols with CRS (rho_B / rho_A); spread_db: standard
     deviation from user to user, a user being a group of PRBs or a contiguous allocation; sync_db, control_db: PSS, SSS
@@ -59,6 +60,7 @@ class LteConfig:
     load: float = 0.5
     activity: float = 1.0
     burst: float = 1.0
+    unused: tuple[int, ...] = ()
     scheduling: str = "subframe"
     hold: float = 1.0
     contiguous: bool = False
@@ -98,6 +100,7 @@ def symbol_times(normal_cp: bool, subframes: int, begin: float) -> tuple[torch.T
 LOADS = {"idle": 0.12, "light": 0.22, "bursty": 0.24, "partial": 0.16, "full": 0.26}  # as NR's
 TDD_SHARE = 0.4  # the same as NR's, so that duplexing tells nothing
 UPLINK_DB = ((-25.0, 10.0), (10.0, 25.0))  # re the downlink; the second one time in five: a terminal is near
+REFERENCE_SHARE = 0.3  # of full carriers: a generator's reference channel
 _CONTROL_LOAD = {"idle": 0.03, "light": 0.1, "bursty": 0.35, "partial": 0.4, "full": 0.6}
 
 
@@ -169,6 +172,8 @@ def random_lte(rng: torch.Generator, load: str | None = None, duplex: str | None
         uplink_db=draw(*UPLINK_DB[draw() < 0.2]) if tdd is not None and draw() < 0.65 else None,
         uplink_load=draw(),
     )
+    if load == "full" and draw() < REFERENCE_SHARE:  # one grant a subframe, none in subframe 5. TS 36.101 A.3.3, A.3.4
+        config.control_load, config.unused = log_draw(0.005, 0.05), (5,)
     for name, value in fixed.items():
         setattr(config, name, value)
     return config

@@ -33,6 +33,7 @@ def allocation(config: LteConfig, index: torch.Tensor, rng: torch.Generator) -> 
             drawn = torch.rand(versions, groups, generator=rng) < config.load
             drawn = drawn.repeat_interleave(config.block, 1)[:, :n_rb]
         used = drawn[version] & on_and_off(count, config.activity, config.burst, rng)[:, None]
+        used[torch.isin(index % 10, torch.tensor(config.unused))] = False
     width = n_rb if config.contiguous else config.block
     level = torch.randn(versions, -(-n_rb // width), generator=rng).repeat_interleave(width, 1)[version, :n_rb]
     if config.system_info:

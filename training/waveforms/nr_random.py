@@ -20,6 +20,7 @@ _BANDWIDTHS = {5: 2, 10: 4, 15: 3, 20: 5, 25: 1, 30: 1.5, 35: 0.5, 40: 2, 45: 0.
                60: 1, 70: 0.5, 80: 1, 90: 0.5, 100: 2}  # fmt: skip
 _SCS = {15000: 1.0, 30000: 1.2, 60000: 0.25}
 _TDD_SHARE = 0.4  # the same as LTE's, so that duplexing tells nothing
+QUIET_SHARE = 0.5  # of idle and lightly loaded carriers: no terminal is connected that would need TRS or CSI-RS
 _LOADS = {"idle": 0.12, "light": 0.22, "bursty": 0.24, "partial": 0.16, "full": 0.26}
 _PATTERNS = ("DDDSU", "DDDDDDDSUU", "DDSU", "DDDSUUDDDD", "DSUUU", "DDDDDDDDSU", "DSUU", "DDDSUDDSUU")
 
@@ -84,12 +85,13 @@ def random_nr(rng: torch.Generator, **fixed) -> NrConfig:
     config.tdd = random_tdd(d, scs) if duplex == "tdd" else None
     config.ssb = random_ssb(d, scs, blocks) if not d.chance(0.04) else None
     l0 = d.pick((2, 3))
-    control = random_coresets(d, blocks, load, config.ssb, scs)
+    quiet = load in ("idle", "light") and d.chance(QUIET_SHARE)
+    control = random_coresets(d, blocks, load, config.ssb, scs, quiet)
     users = random_users(d, blocks, load, l0, control[-1].symbols if d.chance(0.8) else d.integer(0, 3))
     if control and d.chance(0.6):
         users.insert(0, _system_information(d, control[0], scs, l0))
     config.coresets, config.pdsch = tuple(control), tuple(users)
-    config.csi_rs = random_csi_rs(d, blocks, scs)
+    config.csi_rs = () if quiet else random_csi_rs(d, blocks, scs)
     for name, value in fixed.items():
         setattr(config, name, value)
     return config
@@ -144,9 +146,9 @@ def random_ssb(d: Draw, scs: float, blocks: int) -> Ssb | None:
     return Ssb(case, tuple(i in sent for i in range(count)), first, period, offset, power)
 
 
-def random_coresets(d: Draw, blocks: int, load: str, ssb: Ssb | None, scs: float) -> list[Coreset]:
-    """CORESET 0 near the sync block and, often, one for the users."""
-    size = d.pick([n for n in (24, 48, 96) if n <= blocks] or [blocks // 6 * 6])
+def random_coresets(d: Draw, blocks: int, load: str, ssb: Ssb | None, scs: float, quiet: bool) -> list[Coreset]:
+    """CORESET 0 near the sync block and, often, one for the users; of a quiet carrier that one alone, and narrow."""
+    size = d.pick([n for n in ((24, 48) if quiet else (24, 48, 96)) if n <= blocks] or [blocks // 6 * 6])
     near = round((ssb.first_subcarrier / scs + 6 * blocks) / 12) if ssb else d.integer(0, blocks)
     start = min(max(0, near - d.integer(0, max(0, size - 20))), blocks - size)
     period = round(d.pick((0.005, 0.010, 0.020, 0.020, 0.040)) * scs / 15)
@@ -154,7 +156,7 @@ def random_coresets(d: Draw, blocks: int, load: str, ssb: Ssb | None, scs: float
     control = [
         Coreset(start, size, symbols, 0, period, d.integer(0, period - 1), 1.0, (4, 8, 16), zero=True),
     ]
-    if load == "idle" and d.chance(0.6):
+    if quiet or (load == "idle" and d.chance(0.6)):
         return control
     wide = blocks // 6 * 6
     prbs = wide if d.chance(0.6) else 6 * d.integer(1, wide // 6)
