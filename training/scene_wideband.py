@@ -44,6 +44,7 @@ LOADS = {"idle": 12, "light": 22, "bursty": 24, "partial": 16, "full": 26}
 SNR_DB = (-4.0, 40.0)
 CLEAN_SHARE = 0.04  # of the scenes: so far over the noise that what leaks and quantises is the floor, as in a simulator's
 CLEAN_DB = (20.0, 60.0)  # by which those are raised
+CLEAN_RECEIVERS = 0.3  # of those that keep their receiver
 SHORTEST = 1024  # samples of a frame (DESIGN contract 2)
 RATE_STEP = 5e3  # Hz; rates of a whole number of these let every standard's sample grid meet the scene's
 
@@ -78,7 +79,7 @@ def wideband(dice: Dice, samp_rate: float | None = None, frame_ms: float | None 
         raised = dice.uniform(*CLEAN_DB)
         for emitter in emitters:
             emitter.snr_db += raised
-        receiver = receiver if dice.chance(0.3) else None
+        receiver = receiver if dice.chance(CLEAN_RECEIVERS) else None
     return Scene(rate, count, emitters, receiver, dice.seed, dice.preset, info={"story": story, "clean": clean})
 
 

@@ -84,6 +84,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
             parser.error(f"--{name} must be more than 0")
     if not 0 <= args.iq_share <= 1 or args.workers < 0 or args.seed < 0:
         parser.error("--iq-share lies between 0 and 1, --workers and --seed are not negative")
+    if args.data and args.front_end != "ata":
+        parser.error("--data holds images of the front end `ata`: leave --front-end out")
     if args.resume and args.initial:
         parser.error("--resume goes on with a run's own weights: --initial is for its beginning")
     return args

@@ -19,7 +19,8 @@ from .occupancy_cli import add_occupancy
 from .recordings import Recording, open_recording, spare
 from .scan_cli import add_scan
 from .sensor import Analysis, Sensor, replay
-from .sinks import JsonLines, SigmfAnnotations
+from .sigmf_sink import SigmfAnnotations
+from .sinks import JsonLines
 from .units import hertz
 
 BAR = 24  # characters

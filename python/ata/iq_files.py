@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from .band_runs import COLUMNS, BandRuns
 from .errors import AtaError, first_line
 from .records import Record
 from .rotation import oldest_beyond
-from .sinks import COLUMNS, DESCRIPTION, VERSION, BandRuns, generator, sigmf_annotation, sigmf_capture, write_sigmf
+from .sigmf_sink import DESCRIPTION, VERSION, generator, sigmf_annotation, sigmf_capture, write_sigmf
 
 DATATYPES = {"ci16_le": 4, "cf32_le": 8}  # bytes a sample
 PREFIX = "ata-iq-"

@@ -21,7 +21,8 @@ from .publish import open_publishers
 from .radios import parse_gain
 from .recordings import open_recording, spare
 from .rotation import Rotating
-from .sinks import JsonLines, SigmfAnnotations, Sink, ours
+from .sigmf_sink import SigmfAnnotations, ours
+from .sinks import JsonLines, Sink
 from .stopping import ended_by_signals
 from .units import hertz
 

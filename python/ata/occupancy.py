@@ -229,8 +229,8 @@ class Occupancy:
     def close(self) -> None:
         self._db.close()
 
-    def _value(self, question: str, *values: object) -> int:
-        return self._db.execute(question, values).fetchone()[0]
+    def _value(self, question: str) -> int:
+        return self._db.execute(question).fetchone()[0]
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

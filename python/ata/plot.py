@@ -14,10 +14,10 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 
+from .band_runs import BandRun, BandRuns
 from .errors import AtaError
 from .plot_style import COLOURS, LOUD_DB, NARROW, QUIET_DB
 from .sensor import Analysis
-from .sinks import BandRun, BandRuns
 
 MOST_ROWS = 2048  # of the whole picture; longer recordings are averaged over time
 MOST_PANELS = 4  # tunings that fit beside each other

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .errors import AtaError
-from .sinks import HasJson, Sink, ours
+from .sigmf_sink import ours
+from .sinks import HasJson, Sink
 
 FLUSH_EVERY = 60.0  # s; what a crash may take of a file that is written as a whole
 

@@ -15,7 +15,8 @@ from .message_port import BoundedPort
 from .pmt_records import labels_pdu, record_pmt
 from .publish import open_publishers
 from .sensor import Analysis, Sensor
-from .sinks import JsonLines, SigmfAnnotations, Sink
+from .sigmf_sink import SigmfAnnotations
+from .sinks import JsonLines, Sink
 from .stream import Frame, Tally
 from .thread_state import KeptThreadState
 from .tuning import RadioTuning

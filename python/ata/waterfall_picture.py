@@ -11,9 +11,9 @@ from statistics import median
 
 import numpy as np
 
+from .band_runs import BandRuns
 from .plot_style import LOUD_DB, NARROW
 from .records import Band, Record
-from .sinks import BandRuns
 from .stream import Frame
 
 ROWS = 600  # on the screen, newest first

@@ -13,7 +13,8 @@ import sigmf
 from gnuradio.ata.errors import AtaError
 from gnuradio.ata.records import Band, Record, utc
 from gnuradio.ata.rotation import Rotating, oldest_beyond
-from gnuradio.ata.sinks import JsonLines, SigmfAnnotations
+from gnuradio.ata.sigmf_sink import SigmfAnnotations
+from gnuradio.ata.sinks import JsonLines
 
 RATE = 1e6
 NAME = re.compile(r"r-\d{8}T\d{6}Z(-\d+)?\.(jsonl|sigmf-meta)")

@@ -18,6 +18,7 @@ import pmt
 import pytest
 import zmq
 from gnuradio import ata, blocks, gr
+from gnuradio.ata.cli import main
 from stand_ins import PATIENCE, Reader, Stepped, ends
 from tiny_model import write_tiny_model
 
@@ -70,6 +71,28 @@ def test_the_block_publishes_what_its_messages_say(tmp_path: Path, context: zmq.
     block.close()
     with pytest.raises(OSError):
         metrics(server.address)
+
+
+def test_no_output_changes_a_lossless_record(tmp_path: Path, captures: Path) -> None:
+    """What `ata-sense replay` finds in a recording, the block finds with every output on and a subscriber that reads."""
+    path = captures / "real-lte" / "fdd20-a.sigmf-meta"
+    source = ata.recording_source(str(path))
+    block = ata.segmenter(
+        source.samp_rate, source.center_freq, frame_ms=15.0, jsonl=str(tmp_path / "block.jsonl"), dataset=str(path),
+        sigmf=str(tmp_path / "block.sigmf-meta"), zmq="0", metrics="0", mqtt="mqtt://127.0.0.1:9",
+    )  # fmt: skip
+    reader = Reader()
+    reader.go.set()
+    top = gr.top_block()
+    top.connect(source, block, blocks.null_sink(gr.sizeof_gr_complex))
+    top.msg_connect(block, "detects", reader, "in")
+    top.start()
+    assert ends(top)
+    block.close()
+    assert main(["replay", str(path), "--frame-ms", "15", "--jsonl", str(tmp_path / "replay.jsonl")]) == 0
+    streamed, replayed = ([json.loads(line) for line in (tmp_path / f"{by}.jsonl").read_text().splitlines()]
+                          for by in ("block", "replay"))  # fmt: skip
+    assert streamed == [record for record in replayed if not record["tail"]] and streamed[0]["bands"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 import sigmf
 from gnuradio.ata.errors import AtaError
 from gnuradio.ata.records import Band, Record
-from gnuradio.ata.sinks import JsonLines, SigmfAnnotations
+from gnuradio.ata.sigmf_sink import SigmfAnnotations
+from gnuradio.ata.sinks import JsonLines
 
 RATE = 25.6e6  # 100 kHz a column
 

@@ -262,7 +262,7 @@ def test_a_set_stopped_before_its_first_frame(tmp_path):
 
 def test_bad_numbers_are_refused(capsys):
     for bad in (["--batch", "0"], ["--steps", "-1"], ["--iq-share", "2"], ["--preset", "nothing"],
-                ["--resume", "--initial", "x.pt"]):
+                ["--resume", "--initial", "x.pt"], ["--data", "x", "--front-end", "mathworks"]):
         with pytest.raises(SystemExit):
             train.arguments(bad)
     capsys.readouterr()
