@@ -11,6 +11,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 from gnuradio.ata.model import ModelFile
+from gnuradio.ata.records import utc
 
 PATIENCE = 60  # s; only a test that fails waits so long
 
@@ -96,6 +97,14 @@ class Counting(gr.sync_block):
         return len(input_items[0])
 
 
+def plain(value: pmt.pmt_base) -> object:
+    """A PMT as Python has it; of a record, the time as its JSON has it."""
+    found = pmt.to_python(value)
+    if isinstance(found, dict) and found.get("time") is not None:
+        found["time"] = utc(*found["time"])
+    return found
+
+
 class Reader(gr.basic_block):
     """Reads the messages `detects` into `records`; a permit of `came` for each. It waits in each until `go` is set."""
 
@@ -110,7 +119,7 @@ class Reader(gr.basic_block):
     def _on_record(self, record: pmt.pmt_base) -> None:
         self.begun.release()
         assert self.go.wait(PATIENCE), "the test forgot to let the reader go on"
-        self.records.put(pmt.to_python(record))
+        self.records.put(plain(record))
 
     def waiting(self) -> int:
         """Messages that wait before the reader."""

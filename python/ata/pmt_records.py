@@ -4,18 +4,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pmt
 
 from .errors import LONGEST_FOREIGN
-from .records import HIGHEST_FREQ, Record
+from .records import HIGHEST_FREQ, Record, utc
 
 # The types of a record's numbers on the wire; what is not named here keeps the type its Python value has.
 UINT64 = {"frame", "sample_start", "sample_count", "dropped_frames"}
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def to_pmt(value: object, key: str = "") -> pmt.pmt_base:
-    """A JSON-like value -> PMT: dicts with symbol keys, lists as vectors, indices as uint64, other numbers double."""
+    """A JSON-like value -> PMT: dicts with symbol keys, lists as vectors, indices as uint64, other numbers double.
+
+    Text becomes a symbol, which GNU Radio keeps for ever: only for what is one of a few.
+    """
     if value is None:
         return pmt.PMT_NIL
     if isinstance(value, bool):
@@ -38,14 +44,25 @@ def to_pmt(value: object, key: str = "") -> pmt.pmt_base:
 
 
 def record_pmt(record: Record) -> pmt.pmt_base:
-    """-> dict with the keys of the detection record."""
-    return to_pmt(record.to_dict())
+    """-> dict with the keys of the detection record; `time` as radios tell it in `rx_time`, not as text."""
+    plain = record.to_dict()
+    time = plain.pop("time")
+    return pmt.dict_add(to_pmt(plain), pmt.intern("time"), pmt.PMT_NIL if time is None else _time_pmt(time))
+
+
+def _time_pmt(time: str) -> pmt.pmt_base:
+    """ISO 8601 -> tuple (uint64 s since 1970, double s)."""
+    whole, micro = divmod((datetime.fromisoformat(time) - EPOCH) // timedelta(microseconds=1), 1_000_000)
+    return pmt.make_tuple(pmt.from_uint64(whole), pmt.from_double(micro * 1e-6))
 
 
 def record_from_pmt(message: pmt.pmt_base) -> Record | None:
     """The inverse of `record_pmt`; None for a message that is no whole record."""
     try:
-        record = Record.from_dict(pmt.to_python(message))
+        plain = pmt.to_python(message)
+        if plain["time"] is not None:
+            plain["time"] = utc(*radio_time(pmt.dict_ref(message, pmt.intern("time"), pmt.PMT_NIL)))
+        record = Record.from_dict(plain)
         counts = (record.frame, record.sample_start, record.sample_count, record.dropped_frames)
         hertz = [record.center_freq, record.samp_rate]
         others = [] if record.latency_ms is None else [record.latency_ms]

@@ -14,7 +14,7 @@ from gnuradio import ata, blocks, gr, pdu
 from gnuradio.ata.cli import main
 from gnuradio.ata.recordings import open_recording
 from gnuradio.ata.sensor import Sensor, replay
-from stand_ins import PATIENCE, Counting, Reader, Stepped, ends
+from stand_ins import PATIENCE, Counting, Reader, Stepped, ends, plain
 
 RATE = 2e6
 FREQ = 8e8
@@ -66,7 +66,7 @@ class Run:
         source.send(None)
         assert ends(top)
         self.out = np.array(self.sink.data(), np.complex64)
-        self.tags = [(t.offset, pmt.symbol_to_string(t.key), pmt.to_python(t.value)) for t in self.sink.tags()]
+        self.tags = [(t.offset, pmt.symbol_to_string(t.key), plain(t.value)) for t in self.sink.tags()]
         self.frames = [(offset, value) for offset, key, value in self.tags if key == "ata_frame"]
 
     @property
@@ -97,7 +97,7 @@ def test_every_output_says_the_same(tmp_path: Path) -> None:
     time = tag(0, "rx_time", pmt.make_tuple(pmt.from_uint64(1_700_000_000), pmt.from_double(0.25)))
     run = Run(samples(5 * N), tags=(time, tag(N + 500, "rx_freq", pmt.from_double(9e8))), folder=tmp_path)
     assert [line["dropped_frames"] for line in run.lines] == [0, 1, 1, 1] and any(line["bands"] for line in run.lines)
-    assert [frame for _, frame in run.frames] == run.lines == [pmt.to_python(message) for message in run.messages]
+    assert [frame for _, frame in run.frames] == run.lines == [plain(message) for message in run.messages]
     for line, (offset, _) in zip(run.lines, run.frames, strict=True):
         assert [band for at, key, band in run.tags if key == "ata_band" and at == offset] == line["bands"]
     tagged = [t.value for t in run.sink.tags() if pmt.symbol_to_string(t.key) == "ata_frame"]
@@ -236,7 +236,7 @@ def test_a_frequency_message_is_a_retune() -> None:
     block._on_freq(pmt.cons(pmt.intern("freq"), pmt.from_double(9e8)))
     block._on_freq(pmt.intern("nonsense"))
     top.run()
-    records = [pmt.to_python(messages.get_message(i)) for i in range(messages.num_messages())]
+    records = [plain(messages.get_message(i)) for i in range(messages.num_messages())]
     assert records and all(r["center_freq"] == 9e8 for r in records)
 
 
@@ -258,11 +258,11 @@ def test_live_tags_stand_after_their_frames() -> None:
     messages = []
     for seed in range(5):
         source.send(samples(N, seed))
-        messages.append(pmt.to_python(reader.records.get(timeout=PATIENCE)))
+        messages.append(plain(reader.records.get(timeout=PATIENCE)))
     source.send(samples(N // 2))
     source.send(None)
     assert ends(top)
-    tags = [(t.offset, pmt.to_python(t.value)) for t in sink.tags() if pmt.symbol_to_string(t.key) == "ata_frame"]
+    tags = [(t.offset, plain(t.value)) for t in sink.tags() if pmt.symbol_to_string(t.key) == "ata_frame"]
     assert len(tags) >= 4  # the last one's may come after the last sample
     assert [value for _, value in tags] == messages[: len(tags)]
     assert all(offset >= value["sample_start"] + value["sample_count"] - 1 for offset, value in tags)

@@ -13,7 +13,7 @@ import numpy as np
 import pmt
 import pytest
 from gnuradio import ata, blocks, gr
-from gnuradio.ata.pmt_records import record_from_pmt, to_pmt
+from gnuradio.ata.pmt_records import record_from_pmt, record_pmt, to_pmt
 from gnuradio.ata.records import Record
 from gnuradio.ata.waterfall_picture import RECORDS, ROWS
 from PyQt5 import QtWidgets
@@ -104,6 +104,7 @@ BAND = {"label": "LTE", "freq_lower_edge": 7.99e8, "freq_upper_edge": 8e8, "conf
         "duty_cycle": 1.0}  # fmt: skip
 RECORD = {"frame": 1, "sample_start": 0, "sample_count": 9, "time": None, "center_freq": 8e8, "samp_rate": 4e6,
           "model": "m", "engine": "e", "tail": False, "dropped_frames": 0, "latency_ms": None, "bands": [BAND]}  # fmt: skip
+LATE = "2038-01-19T03:14:07.999999Z"
 COMPLEX = pmt.intern("bands"), pmt.make_vector(1, pmt.dict_add(to_pmt(BAND), pmt.intern("freq_lower_edge"),
                                                                pmt.from_complex(8e8)))  # fmt: skip
 NO_RECORDS = [
@@ -114,13 +115,15 @@ NO_RECORDS = [
     to_pmt({**RECORD, "bands": [{**BAND, "freq_lower_edge": -1e300}]}),
     to_pmt({**RECORD, "bands": [{**BAND, "label": 3}]}), to_pmt({**RECORD, "bands": [{**BAND, "snr_db": float("nan")}]}),
     pmt.dict_add(to_pmt(RECORD), *COMPLEX), to_pmt({**RECORD, "bands": [{**BAND, "confidence": None}]}),
-    to_pmt({**RECORD, "sample_start": 2**63}),
+    to_pmt({**RECORD, "sample_start": 2**63}), to_pmt({**RECORD, "time": LATE}),
+    pmt.dict_add(to_pmt(RECORD), pmt.intern("time"), pmt.make_tuple(pmt.from_uint64(2**63), pmt.from_double(0.0))),
 ]  # fmt: skip
 
 
 def test_a_record_survives_the_way_through_a_message() -> None:
-    for record in (RECORD, {**RECORD, "bands": []}, {**RECORD, "latency_ms": 3.5, "time": "2026-01-01T00:00:00.000000Z"}):
-        assert record_from_pmt(to_pmt(record)) == Record.from_dict(record)
+    for more in ({}, {"bands": []}, {"latency_ms": 3.5}, {"time": "2026-01-01T00:00:00.000000Z"}, {"time": LATE}):
+        record = Record.from_dict({**RECORD, **more})
+        assert record_from_pmt(record_pmt(record)) == record
     assert [record_from_pmt(nonsense) for nonsense in NO_RECORDS] == [None] * len(NO_RECORDS)
 
 
