@@ -183,7 +183,7 @@ def end(process: subprocess.Popen) -> str:
     """Ends a program as a person does in a terminal -> what it printed."""
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, printed
+    assert process.returncode == 0 and "Traceback" not in printed, printed
     return printed
 
 
