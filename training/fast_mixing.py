@@ -14,6 +14,7 @@ from training.spectrogram import frame_geometry
 from training.waveforms.ofdm import Grid
 
 LOBE_STEPS = 32  # samples of the lobe per column
+MOST_UNEVEN = 8.0  # a row that is loud for a ninth of its time
 NEAR = 6  # columns beside a grid in which every subcarrier's lobe is drawn by itself
 
 
@@ -37,11 +38,13 @@ class Frame:
         return k * self.rows // self.segments
 
 
-def time_weights(grid: Grid, frame: Frame) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def time_weights(grid: Grid, frame: Frame) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """How much of each row's windowed looks falls on each symbol.
 
-    -> float32 [T, symbols] (sparse where that pays; a row's weights sum to 1 where the grid sends without pause), the
-    sum of their squares over the square of their sum, float32 [T], and the same for products with the next row's.
+    -> float32 [T, symbols] (sparse where that pays; a row's weights sum to 1 where the grid sends without pause). Of
+    what the row gets from each symbol, weight times the symbol's power, float32 [T]: the sum of the squares over the
+    square of the sum, the same for products with the next row's, and the variance of the power over the row's looks
+    as a share of its mean's square.
     """
     # numpy: so many steps over so few numbers would mostly wait for torch's dispatcher
     length, hop = frame.columns / frame.samp_rate, frame.hop / frame.samp_rate
@@ -67,11 +70,16 @@ def time_weights(grid: Grid, frame: Frame) -> tuple[torch.Tensor, torch.Tensor, 
     seen += np.bincount(cell[inside], (part / looks[row])[inside], seen.size).reshape(seen.shape)
     weights = (seen[1] - seen[0]).astype(np.float32) * (near < count[:, None])
     weights[weights < 1e-7] = 0
-    total = weights.sum(1).clip(1e-6)
-    spread = np.square(weights).sum(1) / np.square(total)
+    power = grid.power.sum(1).numpy()
+    power = (power / max(power.max(), 1e-30))[symbol]
+    heard = weights * power
+    total = heard.sum(1).clip(1e-6)
+    spread = np.square(heard).sum(1) / np.square(total)
+    uneven = ((heard * power).sum(1) / np.square(total) - 1).clip(0, MOST_UNEVEN)
+    uneven *= _left_by_a_look(round(float(grid.cp.median() + 1 / grid.scs) / length, 3))
     along = np.zeros(frame.rows, np.float32)
     later = near - np.diff(low)[:, None]  # the same symbols among the next row's
-    both = weights[:-1] * np.take_along_axis(weights[1:], later.clip(0), 1) * (later >= 0)
+    both = heard[:-1] * np.take_along_axis(heard[1:], later.clip(0), 1) * (later >= 0)
     along[:-1] = both.sum(1) / (total[:-1] * total[1:])
     used = weights > 0
     index = torch.from_numpy(np.stack([np.nonzero(used)[0], symbol[used]]))
@@ -80,7 +88,17 @@ def time_weights(grid: Grid, frame: Frame) -> tuple[torch.Tensor, torch.Tensor, 
         mix = torch.sparse_coo_tensor(index, values, shape, is_coalesced=True, check_invariants=False)
     else:
         mix = torch.zeros(shape).index_put_(tuple(index), values)
-    return mix, torch.from_numpy(spread), torch.from_numpy(along)
+    return mix, torch.from_numpy(spread), torch.from_numpy(along), torch.from_numpy(uneven)
+
+
+@lru_cache(maxsize=256)
+def _left_by_a_look(symbol: float) -> float:
+    """What is left of symbols' variance in power after a Hann window takes its mean: 1 where it is far shorter than a
+    symbol, whose length is `symbol` windows, and 0 where it is far longer."""
+    phase = (np.arange(64) + 0.5) / 64 * symbol
+    edges = phase[:, None] + symbol * np.arange(-1, int(1 / symbol) + 2)
+    shares = np.diff(hann_energy(edges.clip(0, 1)), axis=1)
+    return float(np.square(shares).sum(1).mean())
 
 
 def hann_energy(x: np.ndarray) -> np.ndarray:

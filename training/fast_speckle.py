@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import torch
 
-from training.fast_mixing import Frame
+from training.fast_mixing import MOST_UNEVEN, Frame
 from training.waveforms.waveform import squared
 
 FEW_LOOKS = 4.0  # up to so many looks a pixel the speckle is that of real noise, drawn and transformed
@@ -29,7 +29,7 @@ def speckle(frame: Frame, total: torch.Tensor, calm: torch.Tensor, generator: to
     total, calm: `fastpath.expected_density`'s, float32 [T, F] and [3, T, F].
     """
     alone = looks_variance(frame)
-    left = (1 - calm[0] / total.square() / alone).clamp(0.02, 1)
+    left = (1 - calm[0] / total.square() / alone).clamp(0.02, 1 + MOST_UNEVEN)
     beside = left * left.roll(-1, 1)
     together = (NEXT_COLUMN - calm[1] / (total * total.roll(-1, 1)) / alone) / beside.sqrt()
     apart = 1 - (together / NEXT_COLUMN).clamp(0, 1)  # share of the variance that neighbours do not have in common

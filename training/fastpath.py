@@ -78,6 +78,10 @@ def add_grids(total: torch.Tensor, steady: torch.Tensor, emitter: Emitter, frame
             density *= fading.rows
         total += density
         beside, below = density.roll(-1, 1), density.roll(-1, 0)
+        # looks at a row that is loud for a part of it are fewer than they seem: the opposite of calm
+        fewer = density * (mixed.uneven * looks_variance(frame))
+        steady[0] -= density * fewer
+        steady[1] -= beside * fewer * NEXT_COLUMN
         first = mixed.low % frame.columns
         for begin, end, skip in ((first, min(first + len(mixed.own), frame.columns), 0),
                                  (0, first + len(mixed.own) - frame.columns, frame.columns - first)):
@@ -95,7 +99,7 @@ def add_grids(total: torch.Tensor, steady: torch.Tensor, emitter: Emitter, frame
 class _Mixed:
     """A grid's density [T, F], and what does not depend on phases of its square and of its products with its
     neighbours, as shares of those: from column `low` on (modulo F) `own` and, for the next column, `beside`, float32
-    [columns], times `spread`, for the next row `along`, float32 [T, 1]."""
+    [columns], times `spread`, for the next row `along`, float32 [T, 1]. uneven: `time_weights`', float32 [T, 1]."""
 
     density: torch.Tensor
     low: int
@@ -103,6 +107,7 @@ class _Mixed:
     beside: torch.Tensor
     spread: torch.Tensor
     along: torch.Tensor
+    uneven: torch.Tensor
 
 
 def _mix(grid: Grid, used: slice, center: float, level: float, frame: Frame, receiver: object | None,
@@ -124,12 +129,12 @@ def _mix(grid: Grid, used: slice, center: float, level: float, frame: Frame, rec
     low, lobes = lobe.near(sky.numpy(), gain)
     width = lobes.shape[1]
     join, tails = lobe.far(sky.numpy(), gain, np.arange(low + width, low + frame.columns) % frame.columns)
-    in_time, spread, along = time_weights(grid, frame)
+    in_time, spread, along, uneven = time_weights(grid, frame)
     through = torch.cat([lobes, join], 1)
     mixed = (in_time @ power) @ through if power.shape[0] > frame.rows // 2 else in_time @ (power @ through)
     density = torch.cat([mixed[:, :width], mixed[:, width:] @ tails], 1).roll(low, 1)
     rest = 1 - _prefix_variance(cp, cp + 1 / grid.scs, frame)
-    return _Mixed(density, low, *_calm_shares(lobes, group), rest * spread[:, None], rest * along[:, None])
+    return _Mixed(density, low, *_calm_shares(lobes, group), rest * spread[:, None], rest * along[:, None], uneven[:, None])
 
 
 def _calm_shares(lobes: torch.Tensor, group: int) -> tuple[torch.Tensor, torch.Tensor]:

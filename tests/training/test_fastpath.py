@@ -12,6 +12,7 @@ from training.fast_mixing import Frame, time_weights
 from training.fastpath import fast_power
 from training.impairments import Receiver
 from training.scene import Emitter, Scene, draw_scene, scene_iq
+from training.scene_images import made_as_samples
 from training.spectrogram import frame_geometry, pixel_power
 from training.waveforms.lte import lte_downlink, random_lte
 from training.waveforms.nr import nr_downlink, random_nr
@@ -33,10 +34,13 @@ def wcdma(rng, duration):
     return Shaped("wcdma", (-1.92e6, 1.92e6), 7.68e6, always, duration, ("linear", 2, 0.22, 4), 1)
 
 
+FULL = {"load": "full", "duplex": "fdd", "bandwidth": 10e6, "control_load": 0.5, "unused": ()}
 # rate, ms, in-band SNR, centre, waveform, its parameters, channel (profile, delay spread, Doppler)
 SCENES = {
-    "full LTE in a wide band": (30.72e6, 40, 15, 4e6, lte, {"load": "full", "duplex": "fdd", "bandwidth": 10e6}, None),
-    "its shape at 61 MS/s": (61.44e6, 20, 30, 4e6, lte, {"load": "full", "duplex": "fdd", "bandwidth": 10e6}, None),
+    "full LTE in a wide band": (30.72e6, 40, 15, 4e6, lte, FULL, None),
+    "its shape at 61 MS/s": (61.44e6, 20, 30, 4e6, lte, FULL, None),
+    "with hardly any control": (30.72e6, 40, 30, 4e6, lte, {**FULL, "control_load": 0.02}, None),
+    "the same at 61 MS/s": (61.44e6, 20, 30, 4e6, lte, {**FULL, "control_load": 0.02}, None),
     "idle LTE": (7.68e6, 20, 10, 1e5, lte, {"load": "idle", "duplex": "fdd", "bandwidth": 5e6}, None),
     "narrow LTE": (1.92e6, 40, 15, 1e4, lte, {"load": "full", "duplex": "fdd", "bandwidth": 1.4e6}, None),
     "LTE TDD, fading": (15.36e6, 20, 15, -1e6, lte, {"load": "partial", "duplex": "tdd", "bandwidth": 10e6}, ("ETU", 0, 30)),
@@ -145,3 +149,10 @@ def test_every_wideband_scene_is_a_usable_image():
         power = fast_power(draw_scene("wideband", seed))
         assert power.shape == (256, 256) and power.dtype == torch.float32
         assert bool(torch.isfinite(power).all()) and bool((power >= 0).all()) and float(power.max()) > 0, seed
+
+
+@pytest.mark.parametrize(("unused", "samples"), [((5,), True), ((), False)])
+def test_reference_channels_are_made_as_samples(unused, samples):
+    waveform = lte(torch.Generator().manual_seed(1), 0.01, **{**FULL, "unused": unused})
+    scene = Scene(15.36e6, 153600, [Emitter(waveform, 0.0, 20, None, 30.0)], None, 1, "test")
+    assert made_as_samples(scene, 0, 0.0) is samples

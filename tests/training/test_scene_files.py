@@ -19,7 +19,7 @@ from training import scene_images
 from training.data import Drawn
 from training.errors import DataError
 from training.scene import draw_scene, fast_power, main, mask_columns, scene_iq, truth
-from training.scene_images import open_images, write_images
+from training.scene_images import made_as_samples, open_images, write_images
 from training.spectrogram import normalise, pixel_power, with_legend
 
 SCRIPT = Path(__file__).resolve().parents[2] / "training" / "scene.py"
@@ -77,8 +77,9 @@ def test_one_frame_in_twenty_is_made_as_samples_unless_told_otherwise(tmp_path):
     assert main(["--images", "--count", "20", "--samp-rate", "3.84e6", "--frame-ms", "0.5", "--workers", "1", "--out",
                  str(tmp_path)]) == 0  # fmt: skip
     lines = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text().splitlines()]
-    clean = [draw_scene("wideband", line["seed"], samp_rate=3.84e6, frame_ms=0.5).info["clean"] for line in lines]
-    assert [line["iq"] for line in lines] == [*clean[:19], True]
+    scenes = [draw_scene("wideband", line["seed"], samp_rate=3.84e6, frame_ms=0.5) for line in lines]
+    always = [made_as_samples(scene, 0, 0.0) for scene in scenes]
+    assert [line["iq"] for line in lines] == [*always[:19], True] and sum(always) < 5
 
 
 def test_a_clean_scene_is_made_as_samples_on_every_way_to_training(tmp_path):
