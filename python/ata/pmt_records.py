@@ -10,7 +10,7 @@ import numpy as np
 import pmt
 
 from .errors import LONGEST_FOREIGN
-from .records import HIGHEST_FREQ, Record, utc
+from .records import DATED, HIGHEST_FREQ, Record, utc
 
 # The types of a record's numbers on the wire; what is not named here keeps the type its Python value has.
 UINT64 = {"frame", "sample_start", "sample_count", "dropped_frames"}
@@ -61,7 +61,10 @@ def record_from_pmt(message: pmt.pmt_base) -> Record | None:
     try:
         plain = pmt.to_python(message)
         if plain["time"] is not None:
-            plain["time"] = utc(*radio_time(pmt.dict_ref(message, pmt.intern("time"), pmt.PMT_NIL)))
+            seconds, fraction = radio_time(pmt.dict_ref(message, pmt.intern("time"), pmt.PMT_NIL))
+            if seconds not in DATED:
+                return None
+            plain["time"] = utc(seconds, fraction)
         record = Record.from_dict(plain)
         counts = (record.frame, record.sample_start, record.sample_count, record.dropped_frames)
         hertz = [record.center_freq, record.samp_rate]

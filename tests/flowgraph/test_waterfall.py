@@ -116,7 +116,8 @@ NO_RECORDS = [
     to_pmt({**RECORD, "bands": [{**BAND, "label": 3}]}), to_pmt({**RECORD, "bands": [{**BAND, "snr_db": float("nan")}]}),
     pmt.dict_add(to_pmt(RECORD), *COMPLEX), to_pmt({**RECORD, "bands": [{**BAND, "confidence": None}]}),
     to_pmt({**RECORD, "sample_start": 2**63}), to_pmt({**RECORD, "time": LATE}),
-    pmt.dict_add(to_pmt(RECORD), pmt.intern("time"), pmt.make_tuple(pmt.from_uint64(2**63), pmt.from_double(0.0))),
+    *(pmt.dict_add(to_pmt(RECORD), pmt.intern("time"), pmt.make_tuple(whole, pmt.from_double(0.0)))
+      for whole in (pmt.from_uint64(2**63), pmt.from_long(-5), pmt.from_long(-(10**11)))),
 ]  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from gnuradio.ata.errors import LONGEST, AtaError
 from gnuradio.ata.frontend import normalise
 from gnuradio.ata.model import ModelFile, read_model
 from gnuradio.ata.occupancy import Occupancy
-from gnuradio.ata.pmt_records import record_from_pmt, to_pmt
+from gnuradio.ata.pmt_records import record_from_pmt, record_pmt, to_pmt
 from gnuradio.ata.recordings import open_recording
 from gnuradio.ata.records import Band, Record, utc
 from gnuradio.ata.scan import Plan, Sweep
@@ -238,10 +238,11 @@ def detects(data: bytes) -> None:
     picture = Picture()
     picture.add([Frame(0, np.ones((1, COLUMNS), np.float32), 0, 4 * N, FREQ, RATE, None)], [])
     for _ in range(4):
-        band = _replaced(draws, asdict(Band("LTE", FREQ - 4e5, FREQ + 4e5, 0.9, 20.0, 1.0)), BAND_ENTRIES)
-        record = Record(0, N, N, None, FREQ, RATE, "m", "e", False, 0, None, ()).to_dict()
+        band = _replaced(draws, to_pmt(asdict(Band("LTE", FREQ - 4e5, FREQ + 4e5, 0.9, 20.0, 1.0))), BAND_ENTRIES)
+        time = draws.pick((None, "2026-01-01T00:00:00.250000Z"))
+        record = Record(0, N, N, time, FREQ, RATE, "m", "e", False, 0, None, ())
         bands = pmt.list2(band, _pmt(draws)) if draws.byte() % 8 == 7 else pmt.make_vector(1 + draws.byte() % 2, band)
-        message = pmt.dict_add(_replaced(draws, record, RECORD_ENTRIES), pmt.intern("bands"), bands)
+        message = pmt.dict_add(_replaced(draws, record_pmt(record), RECORD_ENTRIES), pmt.intern("bands"), bands)
         found = record_from_pmt(_pmt(draws) if draws.byte() % 8 == 7 else message)
         if found is not None:
             picture.add([], [found])
@@ -252,9 +253,8 @@ def detects(data: bytes) -> None:
     picture.find(draws.number(), draws.number())
 
 
-def _replaced(draws: Draws, entries: dict, names: tuple[str, ...]) -> pmt.pmt_base:
-    """-> a dict in which some entries are anything."""
-    message = to_pmt(entries)
+def _replaced(draws: Draws, message: pmt.pmt_base, names: tuple[str, ...]) -> pmt.pmt_base:
+    """-> the dict with anything for some entries."""
     for _ in range(draws.byte() % 4):
         message = pmt.dict_add(message, pmt.intern(draws.pick(names)), _pmt(draws))
     return message

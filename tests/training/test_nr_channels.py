@@ -107,12 +107,15 @@ def test_dmrs_of_coreset_0_and_sib1_count_from_its_first_block():
             assert np.allclose(re[slot, 2, 20:30, ::2], r[20 - origin : 30 - origin], atol=1e-6)
 
 
-def test_half_of_what_hardly_sends_has_nothing_wide():
-    """Where no terminal is connected: sync blocks, CORESET 0 and what it announces, no TRS and no CORESET of users."""
+def test_half_of_what_hardly_sends_stays_in_the_initial_bandwidth_part():
+    """TS 38.213 12: sync blocks, CORESET 0 and PDSCH in its blocks; no TRS, no CSI-RS, no CORESET of a terminal's own."""
     for load in ("idle", "light"):
         configs = [random_nr(rng(seed), bandwidth=40e6, scs=30e3, load=load) for seed in range(200)]
         quiet = [c for c in configs if not c.csi_rs and len(c.coresets) == 1 and c.coresets[0].prbs <= 48]
         assert 80 < len(quiet) < 140, load
+        for config in quiet:
+            low, high = config.coresets[0].prb_start, config.coresets[0].prb_start + config.coresets[0].prbs
+            assert all(low <= a and a + n <= high for user in config.pdsch for a, n in user.prbs)
     assert any(c.csi_rs for c in configs) and any(len(c.coresets) > 1 for c in configs)
 
 

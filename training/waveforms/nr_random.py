@@ -20,7 +20,9 @@ _BANDWIDTHS = {5: 2, 10: 4, 15: 3, 20: 5, 25: 1, 30: 1.5, 35: 0.5, 40: 2, 45: 0.
                60: 1, 70: 0.5, 80: 1, 90: 0.5, 100: 2}  # fmt: skip
 _SCS = {15000: 1.0, 30000: 1.2, 60000: 0.25}
 _TDD_SHARE = 0.4  # the same as LTE's, so that duplexing tells nothing
-QUIET_SHARE = 0.5  # of idle and lightly loaded carriers: no terminal is connected that would need TRS or CSI-RS
+# Of idle and lightly loaded carriers: terminals that connect are in the initial bandwidth part, which CORESET 0 spans
+# (TS 38.213 12), and need neither TRS nor CSI-RS.
+QUIET_SHARE = 0.5
 _LOADS = {"idle": 0.12, "light": 0.22, "bursty": 0.24, "partial": 0.16, "full": 0.26}
 _PATTERNS = ("DDDSU", "DDDDDDDSUU", "DDSU", "DDDSUUDDDD", "DSUUU", "DDDDDDDDSU", "DSUU", "DDDSUDDSUU")
 
@@ -87,7 +89,8 @@ def random_nr(rng: torch.Generator, **fixed) -> NrConfig:
     l0 = d.pick((2, 3))
     quiet = load in ("idle", "light") and d.chance(QUIET_SHARE)
     control = random_coresets(d, blocks, load, config.ssb, scs, quiet)
-    users = random_users(d, blocks, load, l0, control[-1].symbols if d.chance(0.8) else d.integer(0, 3))
+    region = (control[0].prb_start, control[0].prbs) if quiet else (0, blocks)
+    users = random_users(d, region, load, l0, control[-1].symbols if d.chance(0.8) else d.integer(0, 3))
     if control and d.chance(0.6):
         users.insert(0, _system_information(d, control[0], scs, l0))
     config.coresets, config.pdsch = tuple(control), tuple(users)
@@ -172,12 +175,13 @@ def random_coresets(d: Draw, blocks: int, load: str, ssb: Ssb | None, scs: float
     return control
 
 
-def random_users(d: Draw, blocks: int, load: str, l0: int, first_symbol: int) -> list[Pdsch]:
-    """One to three users with their own parts of the band, together making `load`."""
+def random_users(d: Draw, region: tuple[int, int], load: str, l0: int, first_symbol: int) -> list[Pdsch]:
+    """One to three users who share the blocks `region` (first, how many), together making `load`."""
     if load == "idle":
         return []
     count = d.pick((1, 2, 3), (0.5, 0.3, 0.2))
-    cuts = sorted({0, blocks, *(d.integer(1, blocks - 1) for _ in range(count - 1))})
+    first, blocks = region
+    cuts = sorted({first, first + blocks, *(first + d.integer(1, blocks - 1) for _ in range(count - 1))})
     users = []
     for low, high in pairwise(cuts):
         user = random_pdsch(d, ((low, high - low),), l0, first_symbol)
