@@ -18,7 +18,8 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def to_pmt(value: object, key: str = "") -> pmt.pmt_base:
-    """A JSON-like value -> PMT: dicts with symbol keys, lists as vectors, indices as uint64, other numbers double.
+    """A JSON-like value -> PMT: dicts with symbol keys, lists as vectors, times as `rx_time`, indices as uint64, other
+    numbers double.
 
     Text becomes a symbol, which GNU Radio keeps for ever: only for what is one of a few.
     """
@@ -35,6 +36,8 @@ def to_pmt(value: object, key: str = "") -> pmt.pmt_base:
         for name, item in value.items():
             out = pmt.dict_add(out, pmt.intern(name), to_pmt(item, name))
         return out
+    if isinstance(value, tuple):  # s since 1970, whole and fraction
+        return pmt.make_tuple(pmt.from_uint64(value[0]), pmt.from_double(value[1]))
     if isinstance(value, list):
         out = pmt.make_vector(len(value), pmt.PMT_NIL)
         for i, item in enumerate(value):
@@ -46,14 +49,10 @@ def to_pmt(value: object, key: str = "") -> pmt.pmt_base:
 def record_pmt(record: Record) -> pmt.pmt_base:
     """-> dict with the keys of the detection record; `time` as radios tell it in `rx_time`, not as text."""
     plain = record.to_dict()
-    time = plain.pop("time")
-    return pmt.dict_add(to_pmt(plain), pmt.intern("time"), pmt.PMT_NIL if time is None else _time_pmt(time))
-
-
-def _time_pmt(time: str) -> pmt.pmt_base:
-    """ISO 8601 -> tuple (uint64 s since 1970, double s)."""
-    whole, micro = divmod((datetime.fromisoformat(time) - EPOCH) // timedelta(microseconds=1), 1_000_000)
-    return pmt.make_tuple(pmt.from_uint64(whole), pmt.from_double(micro * 1e-6))
+    if record.time is not None:
+        whole, micro = divmod((datetime.fromisoformat(record.time) - EPOCH) // timedelta(microseconds=1), 1_000_000)
+        plain["time"] = whole, micro * 1e-6
+    return to_pmt(plain)
 
 
 def record_from_pmt(message: pmt.pmt_base) -> Record | None:
