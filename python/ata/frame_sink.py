@@ -13,13 +13,14 @@ from gnuradio import gr
 
 from .errors import WORK_DONE, AtaError, RadioLost, first_line, stops_on_failure
 from .stream import Frame, FrameStream
+from .thread_state import KeepsThreadState
 from .tuning import RadioTuning
 
 CHUNK = 65536  # as in the segmenter: history is what makes a Python block's chunks large
 WINDOW = 5.0  # s in which samples have come at least once without delay
 
 
-class frame_sink(gr.sync_block):
+class frame_sink(KeepsThreadState, gr.sync_block):
     """Input: complex64 samples of a radio, with its tags.
 
     Samples wait in the buffers of USB, network and GNU Radio, on a busy machine for seconds, and most drivers do not tag
@@ -66,7 +67,7 @@ class frame_sink(gr.sync_block):
         with self._changed:
             self.ended = True
             self._changed.notify()
-        return True
+        return super().stop()
 
     def work(self, input_items: list[np.ndarray], output_items: list[np.ndarray]) -> int:
         """One chunk, cut where the radio was retuned."""

@@ -16,6 +16,7 @@ from .iq_files import IqCounts, IqFiles, KeepIq, Recording, Tuned
 from .presence import Presence
 from .records import Record, utc
 from .stream import is_utc
+from .thread_state import KeepsThreadState
 from .tuning import tagged
 
 CHUNK = 65536
@@ -24,7 +25,7 @@ MOST_REMEMBERED = 1 << 26  # samples, 512 MB
 HOLD = 1.0  # s that a band may be away without counting as new
 
 
-class iq_recorder(gr.sync_block):
+class iq_recorder(KeepsThreadState, gr.sync_block):
     """Keeps IQ from before a new band's first frame until some time after it; a band that stays begins no other.
 
     Input: complex64 samples, with `rx_freq` and `rx_time` tags where the radio sets them. `write` takes the records

@@ -18,7 +18,7 @@ from .sensor import Analysis, Sensor
 from .sigmf_sink import SigmfAnnotations
 from .sinks import JsonLines, Sink
 from .stream import Frame, Tally
-from .thread_state import KeptThreadState
+from .thread_state import KeepsThreadState
 from .tuning import RadioTuning
 from .worker import NewestWins
 
@@ -32,7 +32,7 @@ LONGEST_PAUSE = 3e-3  # s
 MODES = ("lossless", "live")
 
 
-class segmenter(gr.sync_block):
+class segmenter(KeepsThreadState, gr.sync_block):
     """Names 5G NR and LTE in a stream of IQ samples.
 
     Input: complex64 samples. Output: the same samples, unchanged, with the detections as stream tags:
@@ -99,7 +99,6 @@ class segmenter(gr.sync_block):
         self.failure: Exception | None = None
         self._published = 0
         self._worker: NewestWins | None = None
-        self._thread_state = KeptThreadState()
         self._tuning = RadioTuning(self._stream, self.logger)
         self._finished: list[Analysis] = []
         self._base = 0
@@ -182,12 +181,11 @@ class segmenter(gr.sync_block):
 
     def start(self) -> bool:
         """In live mode starts the analysis thread. lock()/unlock() comes here again."""
-        self._thread_state.hold()
         self._base = self._seen
         if self._live:
             with stops_on_failure(self):
                 self._worker = NewestWins(self._analyse_beside)
-        return True
+        return super().start()
 
     def stop(self) -> bool:
         """Ends the analysis thread after what waits is analysed, and brings the files up to date."""
@@ -204,8 +202,7 @@ class segmenter(gr.sync_block):
             with stops_on_failure(self):
                 sink.flush()
         self.logger.info(f"{self._stream.next_index} frames, {self._stream.dropped} of them dropped")
-        self._thread_state.release()
-        return True
+        return super().stop()
 
     def _on_freq(self, message: pmt.pmt_base) -> None:
         with stops_on_failure(self):

@@ -12,11 +12,12 @@ from gnuradio import gr
 
 from .errors import WORK_DONE, stops_on_failure
 from .recordings import open_recording
+from .thread_state import KeepsThreadState
 
 CHUNK = 65536
 
 
-class recording_source(gr.sync_block):
+class recording_source(KeepsThreadState, gr.sync_block):
     """Plays a SigMF recording or raw IQ.
 
     Output: complex64 samples, with `rx_freq` and `rx_rate` tags at the start and wherever the recording was retuned,

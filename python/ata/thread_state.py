@@ -15,19 +15,25 @@ import threading
 _LOCKED = ctypes.c_int(0)  # PyGILState_LOCKED: who lets go goes on in Python
 
 
-class KeptThreadState:
-    """Holds the state of the thread that calls `hold` until that thread calls `release`; no other may."""
+class KeepsThreadState:
+    """A block that holds the state of its thread from `start` to `stop`, which GNU Radio calls there; stands before
+    `gr.sync_block` among the bases."""
 
-    def __init__(self) -> None:
-        self._here = threading.local()  # not the thread's number, which another gets when it has ended
+    _here: threading.local | None = None  # not the thread's number, which another gets when it has ended
 
-    def hold(self) -> None:
-        self.release()
+    def start(self) -> bool:
+        self._let_go()
+        self._here = self._here or threading.local()
         ctypes.pythonapi.PyGILState_Ensure()
         self._here.held = True
+        return True
 
-    def release(self) -> None:
-        """Does nothing where another thread holds, or none: letting go of a state that is in use ends the process."""
+    def stop(self) -> bool:
+        self._let_go()
+        return True
+
+    def _let_go(self) -> None:
+        """Does nothing in a thread that does not hold: letting go of a state that is in use ends the process."""
         if getattr(self._here, "held", False):
             self._here.held = False
             ctypes.pythonapi.PyGILState_Release(_LOCKED)

@@ -14,6 +14,7 @@ from .errors import WORK_DONE, AtaError, stops_on_failure
 from .frontend import FRAME_MS, SHORTEST_FRAME
 from .pmt_records import record_from_pmt, shown
 from .stream import FrameStream, Grid
+from .thread_state import KeepsThreadState
 from .tuning import RadioTuning
 from .waterfall_picture import COLUMNS, ROWS, Inbox
 
@@ -24,7 +25,7 @@ CHUNK = 65536  # see segmenter.py
 LONGEST_S = ROWS * FRAME_MS[1] / 1e3
 
 
-class waterfall(gr.sync_block):
+class waterfall(KeepsThreadState, gr.sync_block):
     """A waterfall of the stream in a Qt window, with the bands that the segmenter finds drawn over it.
 
     Input: complex64 samples, the same that the segmenter gets or gives: records and rows are aligned by sample index.
@@ -76,7 +77,7 @@ class waterfall(gr.sync_block):
 
     def stop(self) -> bool:
         self._stream.end()
-        return True
+        return super().stop()
 
     def work(self, input_items: list[np.ndarray], output_items: list[np.ndarray]) -> int:
         """One chunk: the rows that it completes go to the screen's inbox."""

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 from gnuradio import ata, blocks, gr
-from gnuradio.ata.thread_state import KeptThreadState
+from gnuradio.ata.thread_state import KeepsThreadState
 from stand_ins import ends
 from tiny_model import write_tiny_model
 
@@ -52,13 +52,10 @@ def test_one_state_serves_all_calls_of_a_run(tmp_path_factory: pytest.TempPathFa
 
 
 def test_only_the_thread_that_holds_lets_go() -> None:
-    kept = KeptThreadState()
-    kept.release()
-    kept.hold()
-    kept.hold()
-    other = threading.Thread(target=kept.release)
+    block = KeepsThreadState()
+    assert block.stop() and block.start() and block.start()
+    other = threading.Thread(target=block.stop)
     other.start()
     other.join()
-    kept.release()
-    kept.release()
+    assert block.stop() and block.stop()
     assert thread_state()
