@@ -100,7 +100,7 @@ class segmenter(KeepsThreadState, gr.sync_block):
         self._published = 0
         self._worker: NewestWins | None = None
         self._tuning = RadioTuning(self._stream, self.logger)
-        self._finished: list[Analysis] = []
+        self._finished: list[pmt.pmt_base] = []
         self._base = 0
         self._seen = 0
 
@@ -239,31 +239,30 @@ class segmenter(KeepsThreadState, gr.sync_block):
     def _lossless(self, frame: Frame) -> None:
         analysis = self._sensor.analyse(frame, dropped_frames=self._stream.dropped)
         last_sample = frame.sample_start + frame.sample_count - 1
-        self._publish(analysis)
-        self._tag(analysis, last_sample - self._base)
+        self._tag(self._publish(analysis), last_sample - self._base)
 
     def _analyse_beside(self, item: tuple[Frame, float]) -> None:
         """In the analysis thread: messages and files at once; the tags wait for `work`, the only place for them."""
         frame, arrived = item
         dropped = frame.index - self._published  # before this frame: the stream may have dropped later ones by now
         analysis = self._sensor.analyse(frame, dropped_frames=dropped, arrived=arrived)
-        self._publish(analysis)
-        self._finished.append(analysis)
+        self._finished.append(self._publish(analysis))
 
-    def _publish(self, analysis: Analysis) -> None:
+    def _publish(self, analysis: Analysis) -> pmt.pmt_base:
+        """-> the record as a message, for the tags."""
         for sink in self._sinks:
             sink.write(analysis.record)
         self._published += 1
         record = record_pmt(analysis.record)
         self._detects.publish(record)
         self._labels.publish(labels_pdu(record, analysis.column_labels))
+        return record
 
     def _tag_finished(self, count: int) -> None:
         while count and self._finished:
             self._tag(self._finished.pop(0), self.nitems_written(0))
 
-    def _tag(self, analysis: Analysis, offset: int) -> None:
-        record = record_pmt(analysis.record)
+    def _tag(self, record: pmt.pmt_base, offset: int) -> None:
         source = pmt.intern(self.alias())
         self.add_item_tag(0, offset, pmt.intern("ata_frame"), record, source)
         bands = pmt.dict_ref(record, pmt.intern("bands"), pmt.PMT_NIL)
