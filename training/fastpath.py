@@ -78,10 +78,7 @@ def add_grids(total: torch.Tensor, steady: torch.Tensor, emitter: Emitter, frame
             density *= fading.rows
         total += density
         beside, below = density.roll(-1, 1), density.roll(-1, 0)
-        # looks at a row that is loud for a part of it are fewer than they seem: the opposite of calm
-        fewer = density * (mixed.uneven * looks_variance(frame))
-        steady[0] -= density * fewer
-        steady[1] -= beside * fewer * NEXT_COLUMN
+        uneven = mixed.uneven * looks_variance(frame)
         first = mixed.low % frame.columns
         for begin, end, skip in ((first, min(first + len(mixed.own), frame.columns), 0),
                                  (0, first + len(mixed.own) - frame.columns, frame.columns - first)):
@@ -93,6 +90,10 @@ def add_grids(total: torch.Tensor, steady: torch.Tensor, emitter: Emitter, frame
             steady[2, :, here].addcmul_(shared, below[:, here] * mixed.along)
             shared = density[:, here] * mixed.beside[share]
             steady[1, :, here].addcmul_(shared, beside[:, here] * mixed.spread)
+            # looks at a row that is loud for a part of it are fewer than they seem: the opposite of calm
+            fewer = density[:, here] * uneven
+            steady[0, :, here].addcmul_(fewer, density[:, here], value=-1)
+            steady[1, :, here].addcmul_(fewer, beside[:, here], value=-NEXT_COLUMN)
 
 
 @dataclass
