@@ -41,7 +41,9 @@ class segmenter(KeepsThreadState, gr.sync_block):
     u8vector), and `freq` (in: `cons('freq', Hz)`, tells of a retune that no tag announces).
 
     Tags read: `rx_freq`, `rx_rate` (a new value is a retune), `rx_time` (UTC of the records; a jump against the
-    sample count is a gap). At a retune or gap the frame in hand is discarded and counted.
+    sample count is a gap). At a retune or gap the frame in hand is discarded and counted. A setter or message that tells
+    of a retune ahead of the tag that confirms it has samples skipped until then, for half a second at most; at a rate
+    that is not accepted nothing is analysed.
 
     Args:
         samp_rate: sample rate, Hz (0.5e6 to 245.76e6).
@@ -52,9 +54,11 @@ class segmenter(KeepsThreadState, gr.sync_block):
         model: path of an ONNX model file; empty for the one that ships with the module.
         engine: "auto", "tensorrt", "onnxruntime-cuda" or "onnxruntime-cpu".
         frame_ms: frame duration, ms; 0 for the model's own.
-        settle_samples: samples to skip after a retune or a gap.
-        jsonl: file for the records as JSON lines, written by the block itself; empty for none.
-        sigmf: file for the detections as SigMF annotations, written when the flowgraph stops; empty for none.
+        settle_samples: samples to skip after a retune or a gap; for a source without tags at least what its buffers hold,
+            which were filled before the retune.
+        jsonl: file for the records as JSON lines, written by the block itself, begun anew; empty for none.
+        sigmf: file for the detections as SigMF annotations, kept in memory and written when the flowgraph stops; empty
+            for none.
         dataset: path of the recording that the SigMF annotations speak of.
         datatype: the recording's SigMF data type ("ci16_le"); for raw IQ only.
         zmq: `[HOST:]PORT` to publish the records on as JSON over ZeroMQ PUB, for this machine alone unless a host is

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,12 @@ from .stream import Frame, FrameStream
 
 if TYPE_CHECKING:
     from gnuradio import gr
+
+
+# A setter or message is ahead of the samples: those of the old tuning still wait in buffers. Where the samples' own tags
+# tell of tunings, what comes before the tag is skipped, for at most so many s: some sources tag nothing but their start.
+CONFIRMED_WITHIN = 0.5
+FOR_EVER = 1 << 62  # samples
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class RadioTuning:
         self._stream, self._logger = stream, logger
         self._lock = threading.Lock()
         self._asked: Tuning | None = None
+        self._tagged: set[str] = set()  # what tags have told
+        self._doubted: set[str] = set()  # what the samples may not have as the stream knows it
 
     def ask(self, center_freq: float | None = None, samp_rate: float | None = None) -> None:
         """From any thread: the radio was tuned to this, Hz; takes effect with the next chunk.
@@ -78,26 +87,41 @@ class RadioTuning:
         with self._lock:
             asked, self._asked = self._asked, None
         if asked is not None:
-            self._apply(asked, seen)
+            self._apply(asked, seen, by_tag=False)
         done = 0
         for at, tuning in tagged(tags, read, self._logger):
             yield from self._stream.push(samples[done:at], seen + done)
-            self._apply(tuning, seen + at)
+            self._apply(tuning, seen + at, by_tag=True)
             done = at
         yield from self._stream.push(samples[done:], seen + done)
 
-    def _apply(self, tuning: Tuning, offset: int) -> None:
+    def _apply(self, tuning: Tuning, offset: int, by_tag: bool) -> None:
         stream, logger = self._stream, self._logger
-        changed = False
-        for change in ({"center_freq": tuning.center_freq}, {"samp_rate": tuning.samp_rate}):
+        doubted, changed = self._doubted.copy(), False
+        for name in ("center_freq", "samp_rate"):
+            if (value := getattr(tuning, name)) is None:
+                continue
+            if by_tag:
+                self._tagged.add(name)
             try:
-                changed |= stream.retune(**change)
+                retuned = stream.retune(**{name: value})
             except AtaError as refusal:
-                logger.error(f"change of tuning refused: {refusal}")
+                logger.error(f"change of tuning refused, nothing is analysed until another: {refusal}")
+                self._doubted.add(name)
+                continue
+            changed |= retuned
+            if by_tag or name not in self._tagged:
+                self._doubted.discard(name)
+            elif retuned:
+                self._doubted.add(name)
         if changed:
             logger.info(f"tuned to {stream.center_freq:.0f} Hz at {stream.samp_rate:.0f} S/s")
-        if tuning.time is not None and stream.clock(offset, *tuning.time):
+        jumped = tuning.time is not None and stream.clock(offset, *tuning.time)
+        if jumped:
             logger.info(f"rx_time jumps at sample {offset}: the frame in hand is discarded")
+        if self._doubted != doubted or (self._doubted and (changed or jumped)):
+            waits = FOR_EVER if "samp_rate" in self._doubted else round(CONFIRMED_WITHIN * stream.samp_rate)
+            stream.interrupt(waits if self._doubted else None)
 
 
 def tagged(tags: Iterable[gr.tag_t], read: int, logger: gr.logger) -> list[tuple[int, Tuning]]:
@@ -128,9 +152,14 @@ def _frequency(value: pmt.pmt_base) -> float | None:
     return freq if freq is not None and abs(freq) <= HIGHEST_FREQ else None
 
 
+def _rate(value: pmt.pmt_base) -> float | None:
+    rate = number(value)
+    return rate if rate is not None and 0 < rate < math.inf else None
+
+
 # Tags: what each of them sets, and how its value is read.
 TAGS = (
     (pmt.intern("rx_freq"), ("center_freq", _frequency)),
-    (pmt.intern("rx_rate"), ("samp_rate", number)),
+    (pmt.intern("rx_rate"), ("samp_rate", _rate)),
     (pmt.intern("rx_time"), ("time", radio_time)),
 )

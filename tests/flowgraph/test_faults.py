@@ -10,6 +10,9 @@ import pmt
 import pytest
 from gnuradio import ata, blocks, gr
 from gnuradio.ata.engines.choose import ENGINES
+from gnuradio.ata.model import read_model
+from gnuradio.ata.stream import FrameStream
+from gnuradio.ata.tuning import CONFIRMED_WITHIN, RadioTuning
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stand_ins import GatedEngine, ends
@@ -193,21 +196,55 @@ def test_setters_refuse_with_a_sentence(tiny: str, value: float) -> None:
                 setter(value)
 
 
-def test_a_frequency_counts_where_the_rate_beside_it_is_refused(tiny: str, capfd: pytest.CaptureFixture) -> None:
-    """The radio was retuned all the same: no frame may mix the two frequencies."""
+def test_nothing_is_analysed_at_a_rate_that_is_refused(tiny: str, capfd: pytest.CaptureFixture) -> None:
+    """Its bands would have wrong widths and times; a frequency told meanwhile counts."""
     block = block_of(tiny)
     records = blocks.message_debug()
-    at = 2 * N + 500
+    at, back = 2 * N + 500, 5 * N + 100
     top = gr.top_block()
-    tuned = [tag(at, "rx_rate", pmt.from_double(1e3)), tag(at, "rx_freq", pmt.from_double(9e8))]
-    source = blocks.vector_source_c(np.zeros(6 * N, np.complex64), False, 1, tuned)
+    tuned = [tag(at, "rx_rate", pmt.from_double(1e3)), tag(at, "rx_freq", pmt.from_double(9e8)),
+             tag(at + N, "rx_time", TIME), tag(at + N + 50, "rx_time", TIME),
+             tag(back, "rx_rate", pmt.from_double(RATE))]  # fmt: skip
+    source = blocks.vector_source_c(np.zeros(8 * N, np.complex64), False, 1, tuned)
     top.connect(source, block, blocks.null_sink(gr.sizeof_gr_complex))
     top.msg_connect(block, "detects", records, "store")
     top.start()
     assert ends(top)
     found = [pmt.to_python(records.get_message(i)) for i in range(records.num_messages())]
-    assert [(r["sample_start"], r["center_freq"]) for r in found][:3] == [(0, 8e8), (N, 8e8), (at, 9e8)]
-    assert "change of tuning refused: the sample rate is 0.001 MS/s" in capfd.readouterr().out
+    starts = [(0, 8e8), (N, 8e8), (back, 9e8), (back + N, 9e8)]
+    assert [(r["sample_start"], r["center_freq"]) for r in found] == starts
+    assert block.tally.settled == back - at
+    assert "nothing is analysed until another: the sample rate is 0.001 MS/s" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("rate", [np.nan, np.inf, -1.0, 0.0])
+def test_a_rate_that_is_none_changes_nothing(tiny: str, rate: float) -> None:
+    block = block_of(tiny)
+    run(block, 4, (tag(N + 5, "rx_rate", pmt.from_double(rate)),))
+    assert block.tally.framed == 4 * N
+
+
+def test_a_setter_ahead_of_the_samples_waits_for_their_tag(tiny: str) -> None:
+    """As with a USRP: old samples wait in buffers when the flowgraph's variable changes, and the new ones bring a tag."""
+    model = read_model(Path(tiny))
+    stream = FrameStream(model, RATE, FREQ, 1.0)
+    tuning = RadioTuning(stream, gr.logger("test"))
+    silence = np.zeros(3 * N, np.complex64)
+
+    def frames(start: int, *tags: gr.tag_t) -> list[tuple[int, float]]:
+        return [(f.sample_start, f.center_freq) for f in tuning.frames(silence, start, tags, start)]
+
+    tuning.ask(center_freq=8.1e8)  # no tag has ever told: the setter is all there is
+    assert frames(0) == [(0, 8.1e8), (N, 8.1e8), (2 * N, 8.1e8)]
+    assert frames(3 * N, tag(3 * N, "rx_freq", pmt.from_double(8e8)))[0] == (3 * N, 8e8)
+    tuning.ask(center_freq=8.2e8)
+    assert frames(6 * N) == []
+    confirmed = 9 * N + 700
+    assert frames(9 * N, tag(confirmed, "rx_freq", pmt.from_double(8.2e8))) == [(confirmed, 8.2e8), (confirmed + N, 8.2e8)]
+    tuning.ask(center_freq=8.3e8)  # of a source that tagged its start alone
+    first = 12 * N + round(CONFIRMED_WITHIN * RATE)
+    found = [f for n in range(12, first // N + 3, 3) for f in frames(n * N)]
+    assert found[0] == (first, 8.3e8)
 
 
 def test_many_wrong_tags_are_one_line_in_the_log(tiny: str, capfd: pytest.CaptureFixture) -> None:
