@@ -40,7 +40,11 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except OSError as failure:  # of standard output: what is written elsewhere has sentences of its own
+    except OSError as failure:
+        if failure.filename is not None:
+            print(f"ata-sense: {failure.filename}: {failure.strerror}", file=sys.stderr)
+            return 2
+        # of standard output, which has no name
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python must not try to write the rest
         if isinstance(failure, BrokenPipeError):  # the reader has seen enough
             return 0

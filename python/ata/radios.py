@@ -258,10 +258,6 @@ class _loop(gr.hier_block2):
 
 
 def _open_loop(device: str, path: str, samp_rate: float | None, center_freq: float | None) -> Radio:
-    recording = recording_source(path, repeat=True)
-    own = (("rate", samp_rate, recording.samp_rate), ("freq", center_freq, recording.center_freq))
-    for option, asked, recorded in own:
-        if asked is not None and not math.isclose(asked, recorded, rel_tol=1e-9):
-            raise AtaError(f"{device} was recorded at {recorded:.10g} Hz, which --{option} {asked:.10g} cannot change")
+    recording = recording_source(path, True, samp_rate or 0.0, center_freq or 0.0)
     return Radio(device, _loop(recording), recording.samp_rate, recording.center_freq, lambda _: recording.center_freq,
                  lambda _: None)

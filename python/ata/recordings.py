@@ -52,7 +52,8 @@ class Recording:
     """An open recording, read with plain reads: a mapped file would count as the process's memory.
 
     Attributes: path (of the samples), samp_rate (Hz), datatype, captures, samples (count), offset (the index that
-    SigMF gives the file's first sample; all indices here count from 0), files (everything that belongs to it).
+    SigMF gives the file's first sample; all indices here count from 0), files (everything that belongs to it),
+    tuned (whether anybody says its frequency; else it counts as 0 Hz).
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Recording:
             raise AtaError(f"{path} is cut short: {size} bytes are no whole number of {datatype} samples")
         self.samples = size // sample
         self.captures = _captures(path, captures, self.samples, offset, samp_rate)
+        self.tuned = any("core:frequency" in capture for capture in captures)
 
     @property
     def center_freq(self) -> float:
@@ -111,21 +113,39 @@ def open_recording(
 ) -> Recording:
     """Opens SigMF by its .sigmf-meta or .sigmf-data file, anything else as raw IQ of the given rate, Hz, and type.
 
-    Raises AtaError, one sentence, for whatever is missing, cut short or not understood.
+    freq: Hz, for a recording that does not say its own.
+    Raises AtaError, one sentence, for whatever is missing, cut short or not understood, or is not as SigMF says it is.
     """
     path = Path(path)
     with _reading(path):
         if path.is_dir():
             raise AtaError(f"{path} is a folder; name one recording in it")
         if (meta_path := metadata_of(path)) is not None:
-            return _open_sigmf(meta_path)
+            return _as_given(_open_sigmf(meta_path, freq), rate, freq, datatype)
         if not path.exists():
             raise AtaError(f"there is no recording {path}")
     if path.suffix == ".sigmf":
         raise AtaError(f"{path} is a SigMF archive; unpack it first: tar xf {path.name}")
     if not rate or not datatype:
         raise AtaError(f"{path} is raw IQ: give its sample rate and data type (--rate 2.4e6 --format cu8)")
-    return Recording(path, datatype, float(rate), [{"core:sample_start": 0, "core:frequency": float(freq or 0)}])
+    return Recording(path, datatype, float(rate), [_tuned({"core:sample_start": 0}, freq)])
+
+
+def _tuned(capture: dict, freq: float | None) -> dict:
+    return capture if freq is None else {"core:frequency": freq, **capture}
+
+
+def _as_given(recording: Recording, rate: float | None, freq: float | None, datatype: str | None) -> Recording:
+    """AtaError where a recording says something else of itself than its user."""
+    own = (("rate", rate, recording.samp_rate), ("freq", freq, recording.center_freq))
+    for option, asked, recorded in own:
+        if asked is not None and not math.isclose(asked, recorded, rel_tol=1e-9):
+            raise AtaError(
+                f"{recording.path} was recorded at {recorded:.10g} Hz, which --{option} {asked:.10g} cannot change"
+            )
+    if datatype is not None and datatype != recording.datatype:
+        raise AtaError(f"{recording.path} holds {recording.datatype}, which --format {datatype} cannot change")
+    return recording
 
 
 def metadata_of(path: Path) -> Path | None:
@@ -147,7 +167,7 @@ def spare(recordings: Iterable[Recording], outputs: Iterable[str | None]) -> Non
         raise AtaError("two outputs cannot go into one file; name another for one of them")
 
 
-def _open_sigmf(meta_path: Path) -> Recording:
+def _open_sigmf(meta_path: Path, freq: float | None) -> Recording:
     size = _size(meta_path)
     if size > LARGEST_META:
         raise AtaError(f"{meta_path} has {size >> 20} MB; a metadata file has at most {LARGEST_META >> 20}")
@@ -176,7 +196,9 @@ def _open_sigmf(meta_path: Path) -> Recording:
     with _reading(data_path):
         if not data_path.exists():
             raise AtaError(f"{meta_path} has no samples beside it: {data_path.name} is missing")
-    return Recording(data_path, datatype, rate, captures or [{}], meta_path, headers[0], trailing, offset)
+    if not any("core:frequency" in capture for capture in captures):
+        captures = [_tuned(capture, freq) for capture in captures or [{}]]
+    return Recording(data_path, datatype, rate, captures, meta_path, headers[0], trailing, offset)
 
 
 @contextmanager

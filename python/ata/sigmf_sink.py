@@ -34,9 +34,9 @@ def ours(path: Path) -> bool:
             return False
 
 
-def sigmf_capture(start: int, center_freq: float, time: str | None) -> dict:
-    """An entry of SigMF's captures; time in ISO 8601 or None."""
-    entry = {"core:sample_start": start, "core:frequency": center_freq}
+def sigmf_capture(start: int, center_freq: float | None, time: str | None) -> dict:
+    """An entry of SigMF's captures; Hz or None, time in ISO 8601 or None."""
+    entry = {"core:sample_start": start} | ({} if center_freq is None else {"core:frequency": center_freq})
     return {**entry, "core:datetime": time} if time else entry
 
 
@@ -126,7 +126,8 @@ class SigmfAnnotations:
             for c in recording.captures:
                 began = c.time(0, recording.samp_rate)
                 time = utc(*began) if began else None
-                self._captures.append(sigmf_capture(self._offset + c.start, c.center_freq, time))
+                freq = c.center_freq if recording.tuned else None
+                self._captures.append(sigmf_capture(self._offset + c.start, freq, time))
         elif datatype:
             sample_type(dataset, datatype)
         else:
@@ -159,7 +160,7 @@ class SigmfAnnotations:
 
     def flush(self) -> None:
         """Writes the whole file anew."""
-        head = {**self._head, "core:sample_rate": self._rate}
+        head = self._head | ({"core:sample_rate": self._rate} if self._rate else {})
         if self._offset:
             head["core:offset"] = self._offset
         notes = [sigmf_annotation(run, self._generator, self._offset) for run in self._runs.runs()]

@@ -20,14 +20,14 @@ CHUNK = 65536
 class recording_source(KeepsThreadState, gr.sync_block):
     """Plays a SigMF recording or raw IQ.
 
-    Output: complex64 samples, with `rx_freq` and `rx_rate` tags at the start and wherever the recording was retuned,
-    and `rx_time` where the recording says when it was made (zero where only other parts of it say so), as a USRP would set
-    them.
+    Output: complex64 samples, with tags as a USRP would set them: `rx_freq` and `rx_rate` at the start and wherever the
+    recording was retuned (no `rx_freq` where nobody says at what frequency it was made), and `rx_time` where it says when
+    (zero where only other parts of it say so).
 
     Args:
         path: a .sigmf-meta or .sigmf-data file, or raw IQ.
         repeat: start again at the end, for ever.
-        samp_rate, center_freq, datatype: Hz, Hz and a SigMF data type ("ci16_le"); for raw IQ only.
+        samp_rate, center_freq, datatype: Hz, Hz and a SigMF data type ("ci16_le"), for raw IQ; SigMF says them itself.
 
     Raises AtaError with a sentence for a file that cannot be read; one that becomes so later ends the flowgraph, and
     `failure` holds why.
@@ -75,7 +75,9 @@ class recording_source(KeepsThreadState, gr.sync_block):
         first, last = (bisect_left(captures, at, key=lambda c: c.start) for at in (self._at, self._at + count))
         for capture in captures[first:last]:
             offset = written + capture.start - self._at
-            tags = {"rx_freq": pmt.from_double(capture.center_freq), "rx_rate": pmt.from_double(self.samp_rate)}
+            tags = {"rx_rate": pmt.from_double(self.samp_rate)}
+            if self._recording.tuned:
+                tags["rx_freq"] = pmt.from_double(capture.center_freq)
             # One without a date says what a radio does that counts from its own start: else its time would be counted on
             # from the date before, and samples missing before it would go unseen.
             seconds, part = divmod(capture.global_index or 0, self.samp_rate)

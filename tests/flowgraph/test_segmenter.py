@@ -139,6 +139,22 @@ def test_same_records_as_replay(tmp_path: Path, captures: Path) -> None:
     assert (len(streamed), len(replayed)) == (5, 6)
 
 
+@pytest.mark.parametrize("sigmf", [True, False])
+def test_a_recording_that_does_not_say_its_frequency_leaves_the_block_its_own(tmp_path: Path, sigmf: bool) -> None:
+    path = tmp_path / ("x.sigmf-data" if sigmf else "x.iq")
+    samples(2 * N).tofile(path)
+    if sigmf:
+        head = {"core:datatype": "cf32_le", "core:sample_rate": RATE, "core:version": "1.0.0"}
+        meta = {"global": head, "captures": [{"core:sample_start": 0}], "annotations": []}
+        path.with_suffix(".sigmf-meta").write_text(json.dumps(meta))
+    source = ata.recording_source(str(path), samp_rate=RATE, datatype="cf32_le")
+    block = ata.segmenter(RATE, 806e6, frame_ms=1e3 * N / RATE, jsonl=str(tmp_path / "x.jsonl"))
+    top = gr.top_block()
+    top.connect(source, block, blocks.null_sink(gr.sizeof_gr_complex))
+    top.run()
+    assert [json.loads(line)["center_freq"] for line in (tmp_path / "x.jsonl").read_text().splitlines()] == [806e6] * 2
+
+
 def test_same_annotations_as_replay(tmp_path: Path, captures: Path) -> None:
     path = captures / "real-lte" / "fdd20-a.sigmf-meta"
     source = ata.recording_source(str(path))

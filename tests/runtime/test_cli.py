@@ -56,6 +56,16 @@ def test_noise_is_neither_lte_nor_nr(recording: Path) -> None:
     assert [b for x in lines for b in x["bands"] if b["label"] != "other"] == []
 
 
+def test_a_recording_that_does_not_say_its_frequency_takes_it_from_the_user(recording: Path) -> None:
+    meta = json.loads(recording.read_text())
+    del meta["captures"][0]["core:frequency"]
+    recording.write_text(json.dumps(meta))
+    for given, freq in (((), 0.0), (("--freq", "806M"), 806e6)):
+        ran = ata_sense("replay", recording, *given, "--jsonl", "-", "--sigmf", "x.sigmf-meta", cwd=recording.parent)
+        assert ran.returncode == 0, ran.stderr
+        assert {json.loads(line)["center_freq"] for line in ran.stdout.splitlines()} == {freq}
+
+
 def test_a_recording_shorter_than_a_frame_is_one_frame(recording: Path) -> None:
     ran = ata_sense("replay", recording, "--jsonl", "-", cwd=recording.parent)
     assert [json.loads(x)["sample_count"] for x in ran.stdout.splitlines()] == [9000]
@@ -105,6 +115,11 @@ def test_a_real_recording_gives_records_sigmf_and_a_picture(captures: Path, tmp_
         (["replay", "noise.sigmf-meta", "--png", "out", "--jsonl", "./out"], "one file"),
         (["replay", "noise.sigmf-meta", "--frame-ms", "long"], "invalid float value: 'long'"),
         (["replay", "noise.sigmf-data", "--rate", "2.4W"], "'2.4W' is no frequency"),
+        (["replay", "noise.sigmf-meta", "--freq", "900M"], "800000000 Hz, which --freq 900000000 cannot change"),
+        (["replay", "noise.sigmf-meta", "--rate", "1M"], "2000000 Hz, which --rate 1000000 cannot change"),
+        (["replay", "noise.sigmf-data", "--format", "cu8"], "holds cf32_le, which --format cu8 cannot change"),
+        (["replay", "n" * 300], "File name too long"),
+        (["replay", "noise.sigmf-meta", "--jsonl", "n" * 300], "File name too long"),
         (["replay"], "recording"),
         (["label", "noise.sigmf-meta"], "invalid choice: 'label'"),
     ],

@@ -146,6 +146,11 @@ def test_every_finished_line_is_there_before_the_next(tmp_path: Path) -> None:
         assert [json.loads(line)["frame"] for line in lines] == list(range(i + 1))
 
 
+def test_a_run_without_records_leaves_a_file_that_is_valid(tmp_path: Path) -> None:
+    SigmfAnnotations(tmp_path / "x.sigmf-meta").close()
+    sigmf.sigmffile.SigMFFile(metadata=json.loads((tmp_path / "x.sigmf-meta").read_text())).validate()
+
+
 @pytest.mark.parametrize("sink", [JsonLines, SigmfAnnotations])
 def test_what_cannot_be_written_is_said_at_once(tmp_path: Path, sink: type) -> None:
     with pytest.raises(AtaError, match="cannot be written"):
