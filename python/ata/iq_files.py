@@ -18,9 +18,10 @@ import numpy as np
 
 from .band_runs import COLUMNS, BandRuns
 from .errors import AtaError, first_line
-from .records import Record
+from .records import Record, utc
 from .rotation import oldest_beyond
 from .sigmf_sink import DESCRIPTION, VERSION, generator, sigmf_annotation, sigmf_capture, write_sigmf
+from .stream import RadioTime
 
 DATATYPES = {"ci16_le": 4, "cf32_le": 8}  # bytes a sample
 PREFIX = "ata-iq-"
@@ -40,12 +41,18 @@ class KeepIq:
     before: float = 0.1
     after: float = 0.4
 
-    def check(self) -> None:
-        """AtaError for what cannot work."""
+    def check(self, samp_rate: float) -> None:
+        """AtaError for what cannot work at a rate in Hz."""
         if self.datatype not in DATATYPES:
             raise AtaError(f"IQ is kept as {' or '.join(DATATYPES)}, not as {self.datatype!r}")
         if not (0 <= self.before <= 10 and 0 <= self.after <= 3600):
             raise AtaError("IQ is kept from 0 to 10 s before a band appears and from 0 to 3600 s after it")
+        needed = (self.before + self.after) * samp_rate * DATATYPES[self.datatype]
+        if needed > (1 - 1 / SHARES) * self.max_bytes:
+            raise AtaError(
+                f"{self.folder} may hold {self.max_bytes / 1e6:g} MB: {self.before + self.after:g} s around a band take "
+                f"{needed / 1e6:.3g} MB at {samp_rate / 1e6:g} MS/s, and a quarter is for what is being written"
+            )
         try:
             Path(self.folder).mkdir(parents=True, exist_ok=True)
             trial = Path(self.folder) / f"{PREFIX}trial"
@@ -69,11 +76,21 @@ class IqCounts:
 
 @dataclass(frozen=True)
 class Tuned:
-    """From this sample on: centre frequency, Hz, and ISO 8601 time or None."""
+    """From this sample on: centre frequency, Hz, and the time of the sample (s since 1970, whole and fraction) or None.
+
+    counted: whether the time is a radio's, so that those of later samples can be counted on from it.
+    """
 
     sample: int
     center_freq: float
-    time: str | None
+    time: tuple[int, float] | None
+    counted: bool = False
+
+    def at(self, sample: int, samp_rate: float) -> tuple[int, float] | None:
+        """The time of a later sample up to the next `Tuned`; None where no radio told one."""
+        if not (self.counted and self.time is not None):
+            return None
+        return RadioTime(self.sample, *self.time).at(sample, samp_rate)
 
 
 @dataclass
@@ -99,12 +116,13 @@ class IqFiles:
     with the annotations, when it ends. Sample indices count from the file's start; `core:global_index` is the index
     in the stream that the records speak of.
 
-    Args: keep: what and where. device: for `core:hw`. head_start: bytes that come at once when a recording begins.
+    Args: keep: what and where. samp_rate: Hz. device: for `core:hw`. head_start: bytes that come at once when a recording
+    begins.
     AtaError where the folder takes nothing.
     """
 
-    def __init__(self, keep: KeepIq, device: str, head_start: int) -> None:
-        keep.check()
+    def __init__(self, keep: KeepIq, samp_rate: float, device: str, head_start: int) -> None:
+        keep.check(samp_rate)
         self._keep, self._device = keep, device
         self._most_waiting = MOST_WAITING + head_start
         self._jobs: queue.SimpleQueue = queue.SimpleQueue()
@@ -167,7 +185,7 @@ class IqFiles:
 
     def _begin(self, recording: Recording) -> None:
         first = recording.tunings[0]
-        moment = datetime.fromisoformat(first.time) if first.time else datetime.now(UTC)
+        moment = datetime.fromisoformat(utc(*first.time)) if first.time else datetime.now(UTC)
         name = f"{PREFIX}{moment.strftime('%Y%m%dT%H%M%S.%fZ')}-{recording.start}"
         recording.path = Path(self._keep.folder) / name
         self._make_room()
@@ -211,7 +229,8 @@ class IqFiles:
                 notes.append(sigmf_annotation(run, generator(recording.records[0]), -recording.start))
         captures = []
         for tuned in recording.tunings:
-            entry = sigmf_capture(tuned.sample - recording.start, tuned.center_freq, tuned.time)
+            time = utc(*tuned.time) if tuned.time else None
+            entry = sigmf_capture(tuned.sample - recording.start, tuned.center_freq, time)
             captures.append({**entry, "core:global_index": tuned.sample})
         head = {
             "core:datatype": self._keep.datatype,

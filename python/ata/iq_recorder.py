@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import threading
-import time
+import time as clock
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 from gnuradio import gr
@@ -14,12 +15,16 @@ from gnuradio import gr
 from .errors import WORK_DONE, stops_on_failure
 from .iq_files import IqCounts, IqFiles, KeepIq, Recording, Tuned
 from .presence import Presence
-from .records import Record, utc
-from .stream import is_utc
+from .records import Record
+from .stream import RadioTime, is_utc
 from .thread_state import KeepsThreadState
 from .tuning import tagged
 
 CHUNK = 65536
+# What is remembered is much, and the radio waits where `work` does: samples that are handed over at once, and s in which
+# `work` gets its turn before more are.
+PIECE = 1 << 18
+TURN = 1e-4
 ANALYSIS = 0.3  # s between a frame's end and its record, at most, for the whole of the frame to be remembered
 MOST_REMEMBERED = 1 << 26  # samples, 512 MB
 HOLD = 1.0  # s that a band may be away without counting as new
@@ -48,10 +53,11 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
         # A frame may wait while another is analysed.
         remembered = round((keep.before + 3 * frame_seconds + ANALYSIS) * samp_rate)
         self._ring = np.zeros(min(max(remembered, 2 * CHUNK), MOST_REMEMBERED), np.complex64)
-        self._files = IqFiles(keep, device, self._ring.nbytes)
+        self._files = IqFiles(keep, samp_rate, device, self._ring.nbytes)
         self._first = self._seen = first_sample
-        self._arrived = time.time()
+        self._arrived = clock.time()
         self._tunings = deque([Tuned(first_sample, center_freq, None)])
+        self._clock: RadioTime | None = None
         self._records: deque[Record] = deque()
         self._presence = Presence(HOLD)
         self._open: Recording | None = None
@@ -74,11 +80,18 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
                 start = max(record.sample_start - self._before, self._kept)
                 if self._open is None and start < self._until:
                     self._begin(start)
-                self._keep_on()
+        while self._keep_a_piece():
+            clock.sleep(TURN)
+        with self._lock:
             self._finish_those_before(record.sample_start)
+
+    def flush(self) -> None:
+        """What is recorded ends by itself, or by `finish`."""
 
     def finish(self) -> None:
         """Ends the recording in hand and waits until all is written; for after the flowgraph has stopped."""
+        while self._keep_a_piece():
+            pass
         with self._lock:
             self._end()
             self._finish_those_before(None)
@@ -103,7 +116,7 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
         self._ring[at : at + before_end] = newest[:before_end]
         self._ring[: len(newest) - before_end] = newest[before_end:]
         self._seen += len(samples)
-        self._arrived = time.time()
+        self._arrived = clock.time()
 
     def _recall(self, start: int, end: int) -> np.ndarray:
         """A copy of the samples [start, end), which the ring holds."""
@@ -122,13 +135,20 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
         self._kept = start
         self._files.begin(self._open)
 
+    def _keep_a_piece(self) -> bool:
+        with self._lock:
+            self._keep_on()
+            return self._open is not None and self._kept < min(self._until, self._seen)
+
     def _keep_on(self) -> None:
-        """Hands over what is there of what is wanted; ends the recording when it has all, or as much as one may."""
-        while self._open is not None and self._kept < (end := min(self._until, self._seen)):
-            if self._kept < self._oldest:  # a chunk longer than the ring
-                self._end()
-                return
-            end = min(end, self._open.start + self._files.most_samples)
+        """Hands over a piece of what is wanted; ends the recording when it has all, or as much as one may."""
+        if self._open is None:
+            return
+        if self._kept < self._oldest:  # the ring was overtaken
+            self._end()
+            return
+        end = min(self._until, self._seen, self._kept + PIECE, self._open.start + self._files.most_samples)
+        if self._kept < end:
             whole = self._files.add(self._open, self._recall(self._kept, end))
             self._kept = end
             full = end - self._open.start >= self._files.most_samples
@@ -164,23 +184,43 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
             self._tunings.popleft()
 
     def _note_tunings(self, count: int) -> None:
+        """A new entry wherever the frequency changes, the radio tells a date, or its clock jumps: samples are missing
+        there, and who reads the recording can only know it by the dates."""
         for at, tuning in tagged(self.get_tags_in_window(0, 0, count), self.nitems_read(0), self.logger):
             sample, last = self._seen + at, self._tunings[-1]
             freq = last.center_freq if tuning.center_freq is None else tuning.center_freq
-            moment = utc(*tuning.time) if tuning.time is not None and is_utc(tuning.time) else None
+            told, jumped = tuning.time, False
+            if told is not None:
+                jumped = self._clock is not None and self._clock.misses(sample, told, self._rate)
+                self._clock = RadioTime(sample, *told)
+            if told is not None and is_utc(told):
+                time, counted = told, True
+            elif jumped:  # by this computer's clock, which is good enough to tell of the gap
+                time, counted = _moment(clock.time() - (count - at) / self._rate), False
+            else:
+                time, counted = last.at(sample, self._rate), last.counted
             if last.sample == sample:
                 self._tunings.pop()
-                moment = moment or last.time
-            elif freq == last.center_freq and moment is None:
+                time, counted = (time, counted) if time else (last.time, last.counted)
+            elif freq == last.center_freq and not jumped and not (told is not None and is_utc(told)):
                 continue
-            self._tunings.append(Tuned(sample, freq, moment))
+            self._tunings.append(Tuned(sample, freq, time, counted))
 
     def _tunings_of(self, start: int, end: int) -> list[Tuned]:
-        """Those in [start, end); the first stands at start, dated by this computer's clock if by no other."""
+        """Those in [start, end), all dated; the first stands at start, dated by this computer's clock if by no other."""
         known = [t for t in self._tunings if t.sample < end]
         before = [t for t in known if t.sample <= start]
         first = before[-1] if before else known[0]
-        began = self._arrived - (self._seen - start) / self._rate
-        dated = first.time if first.sample == start else None
-        tuned = Tuned(start, first.center_freq, dated or utc(int(began), began % 1))
-        return [tuned, *(t for t in known if t.sample > start)]
+        time = first.time if first.sample == start else first.at(start, self._rate)
+        dated = time or _moment(self._arrived - (self._seen - start) / self._rate)
+        tunings = [Tuned(start, first.center_freq, dated)]
+        for later in (t for t in known if t.sample > start):
+            last = tunings[-1]
+            counted = RadioTime(last.sample, *last.time).at(later.sample, self._rate)
+            tunings.append(later if later.time else replace(later, time=counted))
+        return tunings
+
+
+def _moment(seconds: float) -> tuple[int, float]:
+    """Seconds since 1970 -> whole and fraction."""
+    return int(seconds), seconds % 1

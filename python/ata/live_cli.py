@@ -128,6 +128,6 @@ def _settings(args: argparse.Namespace) -> LiveSettings:
     if args.keep_iq:
         keep = KeepIq(args.keep_iq, 1e6 * args.keep_iq_mb, args.iq_format, 1e-3 * args.pre_roll_ms,
                       1e-3 * args.post_roll_ms)  # fmt: skip
-        keep.check()
+        keep.check(rate)
     return LiveSettings(args.source, rate, freq, parse_gain(args.gain), args.model or "", args.engine,
                         args.frame_ms or 0.0, keep)  # fmt: skip

@@ -127,7 +127,7 @@ def test_damaged_recordings_of_ours_make_room_and_foreign_ones_stay(tmp_path: Pa
         (folder / f"{name}.sigmf-data").write_bytes(bytes(300_000))
         if meta is not None:
             (folder / f"{name}.sigmf-meta").write_bytes(meta)
-    kept = Kept(vector(on_air(40, (10, 12))), tmp_path, max_bytes=300_000)
+    kept = Kept(vector(on_air(40, (10, 12))), tmp_path, max_bytes=500_000)
     assert (kept.recorder.counts.lost, kept.recorder.counts.samples) == (0, BEFORE + N + AFTER)
     left = {path.name.partition(".sigmf")[0] for path in folder.iterdir()}
     assert left.intersection([*names, "ata-iq-of-mine"]) == {names[0], "ata-iq-of-mine"}
@@ -153,9 +153,23 @@ def test_a_retune_in_a_recording_is_a_capture_of_its_own(tmp_path: Path) -> None
     assert [c["core:frequency"] for c in first] == [780e6, FREQ, 804e6]
     start = first[0]["core:global_index"]
     assert [c["core:sample_start"] for c in first] == [0, 10 * N - start, 12 * N - start]
-    moments = [datetime.fromisoformat(c["core:datetime"]).timestamp() - 1_700_000_000 for c in first[1:]]
-    assert moments == pytest.approx([10 * N / rate, 1 + 12 * N / rate], abs=2e-6)
+    moments = [datetime.fromisoformat(c["core:datetime"]).timestamp() - 1_700_000_000 for c in first]
+    assert moments == pytest.approx([start / rate, 10 * N / rate, 1 + 12 * N / rate], abs=2e-6)
     assert {note["core:label"] for note in kept.read[0].get_annotations()} == {"LTE"}
+
+
+@pytest.mark.parametrize("began", [(3, 0.0), (1_700_000_000, 0.25)])
+def test_a_gap_in_a_recording_is_a_capture_of_its_own(tmp_path: Path, began: tuple[int, float]) -> None:
+    """By a radio's clock that counts from its own start, too: who replays it may not run frames over the gap."""
+    rate = 10e6
+    stretches = [Stretch(10 * N, 780e6, rate), Stretch(3 * N, FREQ, rate), Stretch(5 * N, FREQ, rate, lost=40_000_000)]
+    kept = Kept(usrp_source(stretches, began), tmp_path, rate=rate)
+    recording = open_recording(kept.metas[0])
+    start = kept.read[0].get_captures()[0]["core:global_index"]
+    assert [c.start for c in recording.captures] == [0, 10 * N - start, 13 * N - start]
+    if began[0] > 3:
+        passed = [(c.began - recording.captures[0].began).total_seconds() for c in recording.captures[1:]]
+        assert passed == pytest.approx([(10 * N - start) / rate, 4 + (13 * N - start) / rate], abs=2e-6)
 
 
 def test_a_stream_that_ends_leaves_a_shorter_recording(tmp_path: Path) -> None:
@@ -184,11 +198,12 @@ def test_a_full_disk_leaves_whole_samples_and_a_count(tmp_path: Path, caplog: py
         ({"datatype": "cu8"}, "kept as"),
         ({"before": -1.0}, "0 to 10 s before"),
         ({"folder": "/dev/null"}, "takes no recordings"),
+        ({"max_bytes": 10.0}, "0.5 s around a band take 4 MB at 2 MS/s"),
     ],
 )
 def test_what_cannot_be_kept_is_one_sentence(tmp_path: Path, change: dict, says: str) -> None:
     with pytest.raises(AtaError, match=says):
-        KeepIq(**{"folder": str(tmp_path), "max_bytes": 1e6, **change}).check()
+        KeepIq(**{"folder": str(tmp_path), "max_bytes": 1e8, **change}).check(RATE)
 
 
 def test_tags_that_say_nothing_that_can_be_are_passed_over(tmp_path: Path) -> None:
