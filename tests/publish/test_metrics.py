@@ -4,6 +4,7 @@
 
 import socket
 from collections.abc import Iterator
+from importlib import metadata
 from urllib.request import urlopen
 
 import pytest
@@ -69,3 +70,13 @@ def test_only_this_machine_and_nobody_after_it_closes() -> None:
 def test_an_address_in_use_is_said(server: MetricsServer) -> None:
     with pytest.raises(AtaError, match=f"cannot be served on {server.address}: Address already in use"):
         MetricsServer(server.address)
+
+
+@pytest.mark.parametrize(("version", "fits"), [("0.16.0", False), ("0.20.0", True), ("1.0.0rc1", True)])
+def test_a_package_that_is_too_old_is_one_sentence(monkeypatch: pytest.MonkeyPatch, version: str, fits: bool) -> None:
+    monkeypatch.setattr(metadata, "version", lambda name: version)
+    if fits:
+        MetricsServer("0").close()
+    else:
+        with pytest.raises(AtaError, match=r"prometheus_client 0\.16\.0 is older than 0\.20: .* -m pip install"):
+            MetricsServer("0")

@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 import socket
 import sys
+from contextlib import suppress
+from importlib import metadata
 from types import ModuleType
 
 from ..errors import AtaError
@@ -15,7 +18,7 @@ from ..errors import AtaError
 PACKAGES = (  # output, module, what pip calls it
     ("ZeroMQ", "zmq", "pyzmq"),
     ("MQTT", "paho.mqtt.client", "paho-mqtt>=2"),
-    ("metrics", "prometheus_client", "prometheus_client"),
+    ("metrics", "prometheus_client", "prometheus_client>=0.20"),
 )
 LOOPBACK = "127.0.0.1"
 log = logging.getLogger("ata")
@@ -23,11 +26,26 @@ QUEUE = 1000  # records that wait for a slow subscriber or an absent broker; som
 
 
 def package(module: str, name: str) -> ModuleType:
-    """Imports a module of an optional package; AtaError with the line that installs it where it is missing."""
+    """Imports a module of an optional package; AtaError with the line that installs it where it is missing or too old.
+
+    name: as pip takes it, `paho-mqtt>=2`.
+    """
+    mend = f"{sys.executable} -m pip install '{name}'"
+    distribution, _, least = name.partition(">=")
     try:
-        return importlib.import_module(module)
+        found = importlib.import_module(module)
     except ImportError as failure:
-        raise AtaError(f"{module} cannot be imported: {sys.executable} -m pip install '{name}'") from failure
+        raise AtaError(f"{module} cannot be imported: {mend}") from failure
+    with suppress(metadata.PackageNotFoundError):
+        there = metadata.version(distribution)
+        if _numbers(there) < _numbers(least):
+            raise AtaError(f"{distribution} {there} is older than {least}: {mend}")
+    return found
+
+
+def _numbers(version: str) -> list[int]:
+    """`0.20.1` -> [0, 20, 1]; what follows them counts for nothing."""
+    return [int(n) for n in re.match(r"(\d+(\.\d+)*)?", version)[0].split(".") if n]
 
 
 def listen_address(text: str) -> tuple[str, int]:

@@ -41,7 +41,7 @@ class MetricsServer:
         counters: Callable[[], Mapping[str, int]] = dict,
         lost: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        prometheus = package("prometheus_client", "prometheus_client")
+        prometheus = package("prometheus_client", "prometheus_client>=0.20")  # whose server can be closed
         family = package("prometheus_client.core", "prometheus_client").CounterMetricFamily
         host, port = listen_address(address)
         registry = prometheus.CollectorRegistry()

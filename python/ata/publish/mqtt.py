@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from urllib.parse import unquote, urlsplit
 
@@ -31,8 +30,6 @@ class MqttPublisher:
 
     def __init__(self, url: str) -> None:
         paho = package("paho.mqtt.client", "paho-mqtt>=2")
-        if not hasattr(paho, "CallbackAPIVersion"):
-            raise AtaError(f"paho-mqtt is older than 2: {sys.executable} -m pip install 'paho-mqtt>=2'")
         host, port, self._topic = _target(url)
         self._broker = written(host, port)
         self._full = paho.MQTT_ERR_QUEUE_SIZE
