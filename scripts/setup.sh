@@ -47,3 +47,10 @@ if ! { ours "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" && ours "CMAKE_INSTALL_PREFIX:P
 fi
 cmake --build build -- --quiet
 cmake --install build > build/install.log
+
+# GNU Radio's own start under /usr/bin/python3, and run flowgraphs with it: it sees neither this module nor its blocks.
+for tool in gnuradio-companion grcc; do
+    printf '%s\n' '#!/bin/sh' "export GRC_BLOCKS_PATH='$PWD/.venv/share/gnuradio/grc/blocks'\${GRC_BLOCKS_PATH:+:\$GRC_BLOCKS_PATH}" \
+        "exec '$PWD/.venv/bin/python' /usr/bin/$tool \"\$@\"" > .venv/bin/$tool
+    chmod +x .venv/bin/$tool
+done

@@ -88,6 +88,8 @@ def _grc() -> Iterator[Check]:
         yield "GRC blocks", False, "not installed: cmake --install build"
     elif found in searched:
         yield "GRC blocks", True, str(found)
+    elif (starter := Path(sys.prefix) / "bin" / "gnuradio-companion").exists() and sys.prefix != sys.base_prefix:
+        yield "GRC blocks", True, f"start GNU Radio Companion as: {starter}"
     else:
         yield "GRC blocks", True, f"start GNU Radio Companion as: GRC_BLOCKS_PATH={found} gnuradio-companion"
 
