@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A trained segmenter as the model file that the runtime reads (DESIGN contract 1).
+"""A trained segmenter as the model file that the runtime reads (docs/engines.md, "What a model file may hold").
 
 usage: python training/export.py CHECKPOINT OUT.onnx [--half OUT16.onnx] [--engine] [--int8 OUT8.onnx]
 
@@ -45,7 +45,7 @@ FRONT_END = {
     "shape": [ROWS, COLUMNS],
     "window": "hann",
     "overlap": 0.5,
-    "normalise": {"percentile": 10, "scale_db": 20, "clip": [-1, 3], "floor_db": -80},
+    "normalise": {"percentile": 10, "scale_db": 20, "clip": [-1, 3], "floor_db": -60},
     "legend": True,
     "frame_ms": [0.5, 80],
     "default_frame_ms": 40,

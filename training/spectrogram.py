@@ -48,7 +48,7 @@ def normalise(
     percentile: float = 10,
     scale_db: float = 20,
     clip: tuple[float, float] = (-1, 3),
-    floor_db: float = -80,
+    floor_db: float = -60,
 ) -> torch.Tensor:
     """Pixel powers float32 [B, T, F] -> images of the same shape: dB over each frame's floor, scaled and clipped.
 
@@ -68,12 +68,13 @@ def normalise(
 def with_legend(images: torch.Tensor, count: int, samp_rate: float) -> torch.Tensor:
     """Images [..., T, F] of frames of `count` samples at `samp_rate` Hz -> copies whose column 0 tells their scale.
 
-    As on a map: log10 of a row's duration in us in the upper half of the rows, log10 of a column's width in kHz in the
-    lower. Column 0 lies on half the sample rate, where a receiver shows nothing that can be told from its mirror.
+    As on a map: log10 of the time from row to row in us in the upper half of the rows, log10 of a column's width in kHz
+    in the lower. Column 0 lies on half the sample rate, where a receiver shows nothing that can be told from its mirror.
     """
     rows, columns = images.shape[-2:]
+    hop, segments = frame_geometry(count, rows, columns)
     images = images.clone()
-    images[..., : rows // 2, 0] = math.log10(count / samp_rate / rows * 1e6)
+    images[..., : rows // 2, 0] = math.log10(hop * segments / rows / samp_rate * 1e6)
     images[..., rows // 2 :, 0] = math.log10(samp_rate / columns * 1e-3)
     return images
 

@@ -84,10 +84,16 @@ class FrontEnd:
         return self._kernel.discard()
 
 
+def row_seconds(frame_samples: int, samp_rate: float, model: ModelFile) -> float:
+    """Time from row to row of the image of a frame, s."""
+    geometry = _kernel.Geometry(frame_samples, model.rows, model.columns, model.overlap)
+    return geometry.hop * geometry.segments / model.rows / samp_rate
+
+
 def network_image(power: np.ndarray, model: ModelFile, row: float, column: float) -> np.ndarray:
     """float32 [T, F] mean powers -> float32 [1, 1, T, F], what the model's network takes.
 
-    row: s, a row's share of the frame. column: Hz, a column's width.
+    row: s from row to row. column: Hz, a column's width.
     """
     image = normalise(power, model.normalise)
     if model.legend:
@@ -98,7 +104,7 @@ def network_image(power: np.ndarray, model: ModelFile, row: float, column: float
 def write_legend(image: np.ndarray, row: float, column: float) -> None:
     """Writes the scale of an image [T, F] into its column 0, which lies on half the sample rate.
 
-    log10 of a row's duration in us into the upper half of the rows, log10 of a column's width in kHz into the lower.
+    log10 of the time from row to row in us into the upper half of the rows, log10 of a column's width in kHz into the lower.
     """
     half = len(image) // 2
     image[:half, 0] = math.log10(row * 1e6)

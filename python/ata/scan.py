@@ -12,7 +12,7 @@ from typing import Protocol
 
 from .engines import Engine
 from .errors import AtaError
-from .frontend import frame_samples
+from .frontend import frame_samples, row_seconds
 from .model import ModelFile
 from .records import Band, utc
 from .stitch import DC_REACH, Stitcher, Wide
@@ -172,7 +172,8 @@ class Scanner:
         """
         plan = self._plan
         rows = self._model.rows
-        stitcher = Stitcher(plan.first, plan.columns, rows, plan.column, plan.frame_ms * 1e-3 / rows, plan.usable)
+        row = row_seconds(frame_samples(plan.samp_rate, plan.frame_ms), plan.samp_rate, self._model)
+        stitcher = Stitcher(plan.first, plan.columns, rows, plan.column, row, plan.usable)
         begun = time.time()
         steps, self.failure = 0, None
         while steps < len(plan.centers) and goes_on(steps):

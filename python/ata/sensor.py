@@ -15,7 +15,7 @@ import numpy as np
 from .bands import extract_bands
 from .engines.choose import open_engine
 from .errors import AtaError
-from .frontend import SHORTEST_FRAME, FrontEnd, frame_samples, network_image
+from .frontend import SHORTEST_FRAME, FrontEnd, frame_samples, network_image, row_seconds
 from .model import read_model
 from .recordings import Capture, Recording
 from .records import Record, utc
@@ -82,7 +82,7 @@ class Sensor:
         self, frame: Frame, tail: bool = False, dropped_frames: int = 0, arrived: float | None = None
     ) -> Analysis:
         """A frame -> what it holds. arrived: `time.monotonic()` at its last sample, where somebody waits."""
-        row = frame.sample_count / frame.samp_rate / self.model.rows
+        row = row_seconds(frame.sample_count, frame.samp_rate, self.model)
         image = network_image(frame.power, self.model, row, frame.samp_rate / self.model.columns)
         logits = self.engine.run(image)[0]
         bands, labels = extract_bands(logits, frame.power, self.model.classes, frame.center_freq, frame.samp_rate)
