@@ -4,8 +4,8 @@
 
     python benchmarks/scan.py [--scenes 30] [--model FILE]
 
-Scenes of `wideband` at 61.44 MS/s that no training uses; carriers that the gates ask for, 5 dB and more in band. Prints
-a table as Markdown.
+Scenes of `wideband` at 61.44 MS/s that no training uses; carriers that are wide and active enough, 5 dB and more in band.
+Prints a table as Markdown.
 """
 
 from __future__ import annotations

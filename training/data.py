@@ -37,11 +37,16 @@ Example = tuple[torch.Tensor, torch.Tensor]
 FRONT_ENDS = ("ata", "mathworks")
 VALIDATION_SEEDS = 1 << 40  # validation scenes count from here, far from any training seed
 TEST_SEEDS = 1 << 41
+APART = 12  # batches between two looks of a scene; what most numbers of workers divide, so that the same one has both
+MOST_SEEN = 1024  # scenes, 256 kB each
 CACHE = Path(__file__).resolve().parent.parent / "data"
 
 
 class Source(Protocol):
-    """Examples by number: the same number is always the same example."""
+    """Examples by number: the same number is always the same example. looks: how many there are of each scene, one after
+    the other."""
+
+    looks: int
 
     def __getitem__(self, index: int) -> Example: ...
 
@@ -53,7 +58,7 @@ class Drawn:
     Args:
         first: seed of example 0.
         iq_share: how many scenes are made as samples (`made_as_samples`).
-        front_end: `ata` as the block sees it (DESIGN contract 2), or `mathworks`, which needs samples.
+        front_end: `ata` as the block sees it, or `mathworks`, which needs samples.
         fixed: parameters of the preset.
         looks: 2 to use each scene twice, as it is and through another receiver (`augment`); only for `ata`.
         device: where samples are made and transformed; the images come back to the CPU.
@@ -66,7 +71,7 @@ class Drawn:
     fixed: dict = field(default_factory=dict)
     looks: int = 1
     device: str = "cpu"
-    _last: tuple | None = field(default=None, repr=False)
+    _seen: dict = field(default_factory=dict, repr=False)  # scenes of which another look is to come
 
     def __getitem__(self, index: int) -> Example:
         number, look = divmod(index, self.looks)
@@ -74,12 +79,16 @@ class Drawn:
             scene = self._scene(number)
             columns = torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES))
             return mathworks_image(scene_iq(scene, self.device)[None], COLUMNS)[0].cpu(), columns
-        if self._last is None or self._last[0] != number:
+        if (seen := self._seen.pop(number, None)) is None:
             scene = self._scene(number)
             power = scene_power(scene, made_as_samples(scene, number, self.iq_share), self.device)
             frame = Frame(scene.samp_rate, scene.count, ROWS, COLUMNS)
-            self._last = number, frame, power, torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES))
-        _, frame, power, columns = self._last
+            seen = frame, power, torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES))
+        if look + 1 < self.looks:
+            self._seen[number] = seen
+            while len(self._seen) > MOST_SEEN:
+                del self._seen[next(iter(self._seen))]
+        frame, power, columns = seen
         if look:
             power, columns = second_look(power, columns, frame, self.first + number)
         return with_legend(normalise(power[None]), frame.count, frame.samp_rate), columns
@@ -90,6 +99,8 @@ class Drawn:
 
 class Stored:
     """A folder written by `scene.py --images`, shuffled anew each time round; `info` is its set.json."""
+
+    looks = 1
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder, self.seed = folder, seed
@@ -118,6 +129,8 @@ class Stored:
 class Batches(IterableDataset):
     """Endless batches (images [B, 1, T, F], columns [B, F]); which examples are in batch n depends on nothing but n.
 
+    A scene's looks are in different batches: gradients and batch norms of a batch are those of so many scenes.
+
     Args: batch: examples in each. start: number of the first. rank, ranks: this process among those that train.
     """
 
@@ -127,9 +140,13 @@ class Batches(IterableDataset):
     def __iter__(self) -> Iterator[Example]:
         worker = get_worker_info()
         number, step = (self.start, 1) if worker is None else (self.start + worker.id, worker.num_workers)
+        looks = self.source.looks
         while True:
-            first = (number * self.ranks + self.rank) * self.batch
-            images, columns = zip(*(self.source[first + i] for i in range(self.batch)), strict=True)
+            turn, place = divmod(number, APART * looks)
+            look, place = divmod(place, APART)
+            first = ((turn * APART + place) * self.ranks + self.rank) * self.batch
+            examples = (self.source[(first + i) * looks + look] for i in range(self.batch))
+            images, columns = zip(*examples, strict=True)
             yield torch.stack(images), torch.stack(columns)
             number += step
 

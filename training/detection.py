@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Detected bands against a scene's truth, with the rules of DESIGN contract 3. All frequencies in Hz."""
+"""Detected bands against a scene's truth: an edge is right anywhere between what is active and the whole carrier.
+
+All frequencies in Hz.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ Band = tuple[str, float, float]  # label, lower and upper edge re the scene's ce
 class Carrier:
     """One LTE or NR carrier of a scene and how it fared.
 
-    counts: whether the gates ask for it (wide and active enough, no DSS). overlapped: another carrier stands on it, so
+    counts: whether it is wide and active enough to be asked for, and no DSS. overlapped: another carrier stands on it, so
     that no band can have the edges of both. edge_columns: how far the worse edge lies
     outside the range between active and carrier; None where it was not found.
     """

@@ -19,7 +19,7 @@ NEAR = 6  # columns beside a grid in which every subcarrier's lobe is drawn by i
 
 
 class Frame:
-    """Geometry of a frame (DESIGN contract 2) and the spans of time its rows see."""
+    """Geometry of a frame and the spans of time its rows see."""
 
     def __init__(self, samp_rate: float, count: int, rows: int, columns: int):
         self.samp_rate, self.count, self.rows, self.columns = samp_rate, count, rows, columns

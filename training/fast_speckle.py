@@ -41,12 +41,20 @@ def speckle(frame: Frame, total: torch.Tensor, calm: torch.Tensor, generator: to
     against = (calm[2] / (total * total.roll(-1, 0)) / alone / (left * left.roll(-1, 0)).sqrt()).clamp(0, 0.45)
     lean = (1 - (1 - 4 * against.square()).sqrt()) / (2 * against).clamp(min=1e-6)
     white = torch.randn(frame.rows, frame.columns, generator=generator)
-    a, b, c = COLUMN_TAPS
-    z = a * white.roll(1, 1) + b * white + c * white.roll(-1, 1)
-    z = (1 - apart).sqrt() * z + apart.sqrt() * _shuffled(white, generator)
+    z = (1 - apart).sqrt() * _along(white) + apart.sqrt() * _shuffled(white, generator)
     z = (z - lean * z.roll(-1, 0)) / (1 + lean.square()).sqrt()
     ninth = alone * left / 9  # Wilson and Hilferty: the cube root of a gamma variable is nearly normal
     return (1 - ninth + z * ninth.sqrt()).clamp(min=0).pow(3)
+
+
+def hann_field(shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
+    """Normal numbers, float32 [T, F], whose columns correlate as the powers in a Hann window's do."""
+    return _along(torch.randn(shape, generator=generator))
+
+
+def _along(white: torch.Tensor) -> torch.Tensor:
+    a, b, c = COLUMN_TAPS
+    return a * white.roll(1, 1) + b * white + c * white.roll(-1, 1)
 
 
 def _shuffled(field: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
@@ -14,7 +13,7 @@ from torch import nn
 
 from training.errors import DataError
 from training.export import read_checkpoint
-from training.int8 import calibration_images
+from training.scene_images import COLUMNS, ROWS
 
 LEAST = 0.5  # of the weights, that those of another run have to fit
 
@@ -25,7 +24,7 @@ def begin_with(net: nn.Module, path: Path, device: str) -> dict:
     DataError where `path` holds no weights, too few that fit, or, for a model file, not exactly this network.
     """
     if path.suffix == ".onnx":
-        return _model(net, path, device)
+        return _model(net, path)
     state = read_checkpoint(path, device)
     own = net.state_dict()
     fitting = {k: v for k, v in state["average"].items() if k in own and own[k].shape == v.shape}
@@ -37,7 +36,7 @@ def begin_with(net: nn.Module, path: Path, device: str) -> dict:
     return {**state["trained"], "taken": round(share, 3)}
 
 
-def _model(net: nn.Module, path: Path, device: str) -> dict:
+def _model(net: nn.Module, path: Path) -> dict:
     if not path.exists():
         raise DataError(f"there is no model file at {path}")
     try:
@@ -45,23 +44,21 @@ def _model(net: nn.Module, path: Path, device: str) -> dict:
         trained = json.loads(next(p.value for p in model.metadata_props if p.key == "ata"))["trained"]
     except Exception as failure:  # protobuf and JSON tell wrong files in many ways
         raise DataError(f"{path} is not a model file of this project") from failure
-    images = [torch.from_numpy(i).to(device) for i in calibration_images(trained.get("data"))]
-    unfold(net, model, images, path)
+    unfold(net, model, path)
     return {**trained, "taken": 1.0}
 
 
 @torch.no_grad()
-def unfold(net: nn.Module, model: onnx.ModelProto, images: list[torch.Tensor], path: Path) -> None:
+def unfold(net: nn.Module, model: onnx.ModelProto, path: Path) -> None:
     """Gives a network the weights of its own exported graph; DataError, which names `path`, where it is not its own.
 
-    Export folds each batch norm into the convolution before it. Here the norm gets the mean and the variance that the
-    images [1, 1, T, F] have at its place, and the gain and offset that undo them: the function stays what it was, and
-    training, which normalises by each batch's own, goes on from there.
+    Export folds each batch norm into the convolution before it, and there it stays: the norm becomes an offset. Training
+    has to leave it at that (`eval`): a batch's own statistics would be another function, and a worse one.
     """
     stored = {i.name: torch.from_numpy(onnx.numpy_helper.to_array(i).copy()) for i in model.graph.initializer}
     nodes = [[stored.get(name) for name in node.input[1:]] for node in model.graph.node if node.op_type == "Conv"]
     net.eval()
-    layers = _layers(net, images[0])
+    layers = _layers(net, torch.zeros(1, 1, ROWS, COLUMNS, device=next(net.parameters()).device))
     fits = len(nodes) == len(layers) and all(
         len(node) == 2 and node[0] is not None and node[0].shape == conv.weight.shape
         for node, (conv, _) in zip(nodes, layers, strict=True)
@@ -69,7 +66,6 @@ def unfold(net: nn.Module, model: onnx.ModelProto, images: list[torch.Tensor], p
     reached = {p for pair in layers for layer in pair if layer is not None for p in layer.parameters()}
     if not fits or reached != set(net.parameters()):
         raise DataError(f"{path} is of another network, or of one whose weights cannot be taken back from a model file")
-    norms = []
     for (weight, bias), (conv, norm) in zip(nodes, layers, strict=True):
         conv.weight.copy_(weight)
         (conv if norm is None else norm).bias.copy_(bias)
@@ -77,8 +73,6 @@ def unfold(net: nn.Module, model: onnx.ModelProto, images: list[torch.Tensor], p
             norm.running_mean.zero_()
             norm.running_var.fill_(1 - norm.eps)
             norm.weight.fill_(1)
-            norms.append(norm)
-    _measure(net, norms, images)
 
 
 def _layers(net: nn.Module, image: torch.Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d | None]]:
@@ -100,24 +94,3 @@ def _layers(net: nn.Module, image: torch.Tensor) -> list[tuple[nn.Conv2d, nn.Bat
     for hook in hooks:
         hook.remove()
     return layers
-
-
-def _measure(net: nn.Module, norms: Iterable[nn.BatchNorm2d], images: list[torch.Tensor]) -> None:
-    """Gives batch norms that do nothing yet the statistics of their inputs, and what undoes them."""
-    sums: dict[nn.Module, torch.Tensor] = {}
-
-    def look(layer: nn.Module, given: tuple) -> None:
-        x = given[0].double()
-        sums[layer] = sums.get(layer, 0) + torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))])
-
-    hooks = [norm.register_forward_pre_hook(look) for norm in norms]
-    for image in images:
-        net(image)
-    for hook in hooks:
-        hook.remove()
-    for norm, total in sums.items():
-        mean, square = total / len(images)
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(square - mean.square())
-        norm.weight.copy_((norm.running_var + norm.eps).sqrt())
-        norm.bias.add_(norm.running_mean)

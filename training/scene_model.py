@@ -22,7 +22,7 @@ LEAD = 100e-6  # s that an emitter without a grid has been on the air when the f
 class Emitter:
     """One transmitter as the receiver gets it.
 
-    center: Hz relative to the scene's centre frequency. snr_db: in-band SNR after the channel (DESIGN contract 3).
+    center: Hz relative to the scene's centre frequency. snr_db: in-band SNR after the channel.
     channel: a `training.channel.Channel`, or None for a single steady path.
     shoulder_db: what the transmitter's filter takes from emissions outside its channel (0: no filter); it acts from
         `skirt` Hz outside the carrier on, fully at twice that.
@@ -139,7 +139,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Truth:
-    """One emitter's bands in Hz relative to the scene's centre, cut to the sampled band (DESIGN contract 3)."""
+    """One emitter's bands in Hz relative to the scene's centre, cut to the sampled band."""
 
     label: str
     kind: str

@@ -45,7 +45,8 @@ SNR_DB = (-4.0, 40.0)
 CLEAN_SHARE = 0.04  # of the scenes: so far over the noise that what leaks and quantises is the floor, as in a simulator's
 CLEAN_DB = (20.0, 60.0)  # by which those are raised
 CLEAN_RECEIVERS = 0.3  # of those that keep their receiver
-SHORTEST = 1024  # samples of a frame (DESIGN contract 2)
+NARROW_GAP = 0.5 / 256, 5 / 256  # of the band, between the channels of a crowded one; guards come on top
+SHORTEST = 1024  # samples of a frame, as the block takes them
 RATE_STEP = 5e3  # Hz; rates of a whole number of these let every standard's sample grid meet the scene's
 
 
@@ -56,10 +57,15 @@ class Plan:
     samp_rate: float
     duration: float
     taken: list[tuple[float, float]]  # channels on the band, Hz
+    crowded: bool
 
 
-def wideband(dice: Dice, samp_rate: float | None = None, frame_ms: float | None = None) -> Scene:
-    """A random scene at a random rate (Hz) and frame length (ms), or at those given."""
+def wideband(dice: Dice, samp_rate: float | None = None, frame_ms: float | None = None, crowded: float = 0.0) -> Scene:
+    """A random scene at a random rate (Hz) and frame length (ms), or at those given.
+
+    crowded: how often the band is one where carriers stand side by side with guards of a few columns, which takes more to
+    learn than its share in other bands gives.
+    """
     rate = samp_rate or _rate(dice)
     if not 0.5e6 <= rate <= 245.76e6:
         raise DataError(f"a sample rate of {rate:g} Hz is outside 0.5 to 245.76 MS/s")
@@ -67,8 +73,8 @@ def wideband(dice: Dice, samp_rate: float | None = None, frame_ms: float | None 
     if not 0.5e-3 <= duration <= 0.1:
         raise DataError(f"a frame of {duration * 1e3:g} ms is outside 0.5 to 100 ms")
     count = max(SHORTEST, round(duration * rate))
-    plan = Plan(rate, count / rate, [])
-    story = dice.pick({name: weight for name, (weight, _) in _STORIES.items()})
+    plan = Plan(rate, count / rate, [], crowded > 0 and dice.chance(crowded))
+    story = "several" if plan.crowded else dice.pick({name: weight for name, (weight, _) in _STORIES.items()})
     emitters = _STORIES[story][1](dice, plan)
     _limit_range(dice, emitters)
     receiver = random_receiver(dice.torch) if dice.chance(0.85) else None
@@ -131,7 +137,7 @@ def _several(dice: Dice, plan: Plan) -> list[Emitter]:
     found = []
     for _ in range(dice.pick({2: 5, 3: 4, 4: 3, 5: 2, 6: 1, 8: 0.7})):
         if dice.chance(0.7):
-            found += _carrier(dice, plan, adjacent=dice.chance(0.5))
+            found += _carrier(dice, plan, adjacent=dice.chance(0.8 if plan.crowded else 0.5))
         else:
             found += _other(dice, plan)
     return found
@@ -276,6 +282,8 @@ def _place(dice: Dice, plan: Plan, width: float, adjacent: bool) -> float | None
         if adjacent and plan.taken:
             low, high = dice.pick(plan.taken)
             gap = dice.uniform(0, 0.02) * width
+            if plan.crowded:
+                gap = dice.log_uniform(*NARROW_GAP) * plan.samp_rate
             center = low - gap - width / 2 if dice.chance(0.5) else high + gap + width / 2
             if abs(center) > half + 0.3 * width:
                 continue

@@ -32,6 +32,7 @@ from training.data import CLASSES, FRONT_ENDS
 from training.errors import DataError
 from training.metrics import Pixels
 from training.study_frames import Maker
+from training.trainer import Trainer
 
 SEGMENTERS = {"ata_net": [], "unetpp": ["--width", "8"]}  # a narrow U-Net++, for CPUs
 # name: adversarial variant and its weight: the paper's 0.1 for its own figure, Hung's 0.01, and that ten times over
@@ -70,13 +71,12 @@ def one_run(args: argparse.Namespace, maker: Maker, segmenter: str, variant: str
     kind, weight = VARIANTS[variant]
     asked = ["--segmenter", segmenter, *SEGMENTERS[segmenter], "--variant", kind, "--weight", weight, "--seed", seed,
              "--steps", args.steps, "--batch", args.batch, "--device", args.device]  # fmt: skip
-    trainer = train.Trainer(train.arguments([*(str(a) for a in asked), *(["--amp"] if args.amp else [])]))
+    trainer = Trainer(train.arguments([*(str(a) for a in asked), *(["--amp"] if args.amp else [])]))
     if (coarse := getattr(trainer.net, "coarse", None)) is not None:
         # the discriminator judges whole maps, as the paper's does
         trainer.net.coarse = lambda image: interpolate(coarse(image), image.shape[2:], mode="bilinear")
     curve, best, began = [], (-1.0, {}), time.process_time()
     for step, chosen in enumerate(batch_order(len(images), args.batch, args.steps, seed), 1):
-        trainer.net.train()
         with torch.autocast(args.device.split(":")[0], torch.bfloat16, enabled=args.amp):
             loss = trainer.train_step(images[chosen], columns[chosen])
         if step * LOOKS // args.steps > (step - 1) * LOOKS // args.steps:

@@ -13,10 +13,8 @@ a folder that `scene.py --images` wrote. Watch it with `tensorboard --logdir run
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -26,35 +24,24 @@ if __package__ in (None, ""):
 
 import torch
 from torch import distributed
-from torch.nn import functional
 from tqdm import tqdm
 
-from training.ata import VARIANTS, Adversary, share_gradients
-from training.data import CLASSES, FRONT_ENDS, VALIDATION_SEEDS, Batches, Drawn, Stored, fixed_set
+from training.ata import VARIANTS
+from training.data import FRONT_ENDS, VALIDATION_SEEDS, Batches, Drawn, Stored, fixed_set
 from training.errors import DataError
-from training.export import export, read_checkpoint, with_engine
-from training.initial import begin_with
-from training.metrics import Pixels
-from training.models import NAMES, build
+from training.export import read_checkpoint, with_engine
+from training.models import NAMES
 from training.scene_draw import PRESETS
 from training.tensorrt_engine import import_tensorrt
+from training.trainer import Trainer
 
 CHECKPOINT_S = 120
-AVERAGE = 0.998  # decay of the weights' running average, which is what is exported
-
-
-def follow(average: list[torch.Tensor], current: list[torch.Tensor], averaged: torch.Tensor) -> None:
-    """Moves the average towards the current weights, faster at first, so that no trace of the beginning stays."""
-    decay = min(AVERAGE, (1 + int(averaged)) / (10 + int(averaged)))
-    for mean, value in zip(average, current, strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
-            mean.copy_(value)
+CROWDED = 0.3  # of the bands that are drawn for training: what is learnt there, close neighbours, is what fails most
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0],
+                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("runs/ata"), help="folder for checkpoint, log and ONNX file")
     parser.add_argument("--segmenter", default="ata_net", help=NAMES)
     parser.add_argument("--variant", choices=VARIANTS, default="patch", help="adversarial variant")
@@ -65,20 +52,29 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--front-end", choices=FRONT_ENDS, default="ata", help="how samples become images")
     parser.add_argument("--minutes", type=float, default=10.0, help="training time, over which the rate falls to zero")
     parser.add_argument("--steps", type=int, help="number of steps, instead of --minutes")
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
-    parser.add_argument("--iq-share", type=float, default=0.05, help="share of scenes made as samples")
+    parser.add_argument("--batch", type=int, default=16, help="scenes in a step, of each process")
+    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate, reached after 200 steps")
+    parser.add_argument("--iq-share", type=float, default=0.05,
+                        help="share of scenes made as samples, beside those that always are")  # fmt: skip
     parser.add_argument("--validation", type=int, default=64, help="scenes of the validation set")
-    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="that make scenes")
-    parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="of the training itself")
+    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="processes that make scenes")
+    parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="cores that train")
     parser.add_argument("--amp", action="store_true", help="bfloat16 where precision allows")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--name", default="ata-1", help="name of the model, written into the file")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--seed", type=int, default=1, help="of weights and scenes")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+                        help="where networks and the scenes' samples are computed")  # fmt: skip
+    parser.add_argument("--name", help="what records call the model (default: the name of --out)")
+    parser.add_argument("--resume", action="store_true",
+                        help="go on from the checkpoint in --out, with its own arguments where none are given")  # fmt: skip
     parser.add_argument("--initial", type=Path, help="checkpoint or model file whose weights to begin with")
     parser.add_argument("--engine", action="store_true", help="end with a TensorRT engine too (needs a GPU)")
     args = parser.parse_args(argv)
+    if args.resume and args.initial:
+        parser.error("--resume goes on with a run's own weights: --initial is for its beginning")
+    if args.resume:
+        parser.set_defaults(**read_checkpoint(args.out / "checkpoint.pt").get("arguments", {}))
+        args = parser.parse_args(argv)
+    args.name = args.name or args.out.resolve().name
     for name in ("minutes", "steps", "batch", "rate", "validation", "threads", "width"):
         if (value := getattr(args, name)) is not None and value <= 0:
             parser.error(f"--{name} must be more than 0")
@@ -86,116 +82,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--iq-share lies between 0 and 1, --workers and --seed are not negative")
     if args.data and args.front_end != "ata":
         parser.error("--data holds images of the front end `ata`: leave --front-end out")
-    if args.resume and args.initial:
-        parser.error("--resume goes on with a run's own weights: --initial is for its beginning")
     return args
-
-
-class Trainer:
-    """A run: networks, optimisers, progress, and the checkpoint that holds all of it."""
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        torch.manual_seed(args.seed)
-        self.options = {"width": args.width} if args.width else {}
-        net = build(args.segmenter, len(CLASSES), **self.options)
-        self.net = net.to(args.device, memory_format=torch.channels_last)
-        self.initial = begin_with(self.net, args.initial, args.device) if args.initial else None
-        self.average = torch.optim.swa_utils.AveragedModel(self.net, multi_avg_fn=torch.no_grad()(follow), use_buffers=True)
-        self.adversary = Adversary(args.variant, len(CLASSES), seed=args.seed)
-        if self.adversary.net is not None:
-            self.adversary.net.to(args.device)
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), args.rate, weight_decay=1e-4)
-        self.step, self.seconds, self.metrics = 0, 0.0, {}
-
-    @property
-    def progress(self) -> float:
-        """0 at the beginning, 1 at the end."""
-        if self.args.steps:
-            return min(1.0, self.step / self.args.steps)
-        return min(1.0, self.seconds / (60 * self.args.minutes))
-
-    def train_step(self, image: torch.Tensor, columns: torch.Tensor) -> float:
-        """Image [B, 1, T, F] and columns [B, F] -> loss."""
-        warm = min(1.0, (self.step + 1) / 200)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.args.rate * warm * 0.5 * (1 + math.cos(math.pi * self.progress))
-        image = image.to(self.args.device, memory_format=torch.channels_last)
-        with torch.autocast(self.args.device.split(":")[0], torch.bfloat16, enabled=self.args.amp):
-            logits = getattr(self.net, "coarse", self.net)(image)
-        logits = logits.float()
-        truth = columns.to(self.args.device)[:, None, :].expand(-1, logits.shape[2], -1)
-        loss = functional.cross_entropy(logits, truth.long(), label_smoothing=0.02)
-        total = loss + self.args.weight * self.adversary.segmenter_loss(logits, image)
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        share_gradients(self.net)
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimizer.step()
-        self.adversary.discriminator_step(logits, truth, image)
-        self.average.update_parameters(self.net)
-        self.step += 1
-        if not math.isfinite(value := float(loss.detach())):
-            raise DataError(f"the loss is no longer a number at step {self.step}: try a lower --rate")
-        return value
-
-    @torch.no_grad()
-    def validate(self, batches: list) -> dict:
-        """-> figures of the averaged network's pixels, and of its columns, each one's probabilities averaged over time."""
-        self.average.eval()
-        pixels = Pixels(CLASSES)
-        for image, truth in batches:
-            pixels.add(self.average(image.to(self.args.device)).softmax(1).cpu(), truth)
-        return pixels.figures()
-
-    def save(self) -> None:
-        """Checkpoint and ONNX file, each replaced only once it is whole; DataError where they cannot be written."""
-        args = self.args
-        average = {k: v.cpu() for k, v in self.average.module.state_dict().items()}
-        trained = {"data": str(args.data or args.preset), "front_end": args.front_end, "seed": args.seed,
-                   "variant": args.variant, "weight": args.weight, "steps": self.step, "batch": args.batch,
-                   "commit": commit()} | ({"initial": self.initial} if self.initial else {})  # fmt: skip
-        state = {
-            "segmenter": args.segmenter, "options": self.options, "name": args.name, "trained": trained,
-            "metrics": self.metrics, "net": self.net.state_dict(), "average": average,
-            "averaged": int(self.average.n_averaged), "optimizer": self.optimizer.state_dict(),
-            "adversary": self.adversary.state_dict(), "step": self.step, "seconds": self.seconds,
-        }  # fmt: skip
-        net = build(args.segmenter, len(CLASSES), **self.options)
-        net.load_state_dict(average)
-        try:
-            torch.save(state, args.out / "checkpoint.part")
-            (args.out / "checkpoint.part").replace(args.out / "checkpoint.pt")
-            export(net, args.out / "model.part.onnx", args.name, trained, self.metrics)
-            (args.out / "model.part.onnx").replace(args.out / "model.onnx")
-        except (OSError, RuntimeError) as failure:  # torch.save reports a full disk as RuntimeError
-            raise DataError(f"cannot write to {args.out}: {failure}") from failure
-
-    def load(self) -> None:
-        """Goes on exactly where the checkpoint stands."""
-        path = self.args.out / "checkpoint.pt"
-        state = read_checkpoint(path, self.args.device)
-        for name, here in (("segmenter", self.args.segmenter), ("options", self.options)):
-            if state.get(name, {}) != here:
-                raise DataError(f"{path} was trained with {name} {state.get(name)}, not {here}")
-        for name in ("seed", "variant", "batch"):
-            if (there := state["trained"][name]) != getattr(self.args, name):
-                raise DataError(f"{path} was trained with --{name} {there}: give the same to resume")
-        self.net.load_state_dict(state["net"])
-        self.average.module.load_state_dict(state["average"])
-        self.average.n_averaged.fill_(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.adversary.load_state_dict(state["adversary"])
-        self.initial = state["trained"].get("initial")
-        self.step, self.seconds, self.metrics = state["step"], state["seconds"], state["metrics"]
-
-
-def commit() -> str:
-    """The repository's commit, or an empty string outside one."""
-    asked = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
-    )
-    return asked.stdout.strip()
 
 
 class Ranks:
@@ -228,7 +115,8 @@ def datasets(args: argparse.Namespace, first_batch: int, ranks: Ranks) -> tuple[
     else:
         preset, front_end, fixed = args.preset, args.front_end, {}
         looks = 2 if front_end == "ata" else 1
-        source = Drawn(preset, args.seed << 32, args.iq_share, front_end, looks=looks, device=args.device)
+        crowd = {"crowded": CROWDED} if preset == "wideband" else {}
+        source = Drawn(preset, args.seed << 32, args.iq_share, front_end, crowd, looks, args.device)
     validation = []
     if ranks.rank == 0:
         count, seeds = args.validation, VALIDATION_SEEDS
@@ -261,7 +149,6 @@ def run(args: argparse.Namespace) -> Trainer:
     try:
         while trainer.progress < 1 and not stopped:
             begin = time.monotonic()
-            trainer.net.train()
             loss = trainer.train_step(*next(loader))
             seconds, stop = ranks.agree(args.device, trainer.seconds + time.monotonic() - begin, len(stopped))
             trainer.seconds = seconds
@@ -298,8 +185,8 @@ def run(args: argparse.Namespace) -> Trainer:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = arguments(argv)
     try:
+        args = arguments(argv)
         if args.engine:
             import_tensorrt()  # not after hours of training
         trainer = run(args)

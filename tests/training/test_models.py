@@ -18,7 +18,7 @@ from training.spectrogram import with_legend
 
 NARROW = {"unet": {"width": 4}, "unetpp": {"width": 4}, "deeplabv3plus": {"width": 8}, "segformer": {"width": 8}}
 SMP = "smp:unetplusplus:resnet18"
-# DESIGN contract 1; what a Conv, a Resize and a mean need beside them is constants and their shapes.
+# What a model file may hold (docs/engines.md); what a Conv, a Resize and a mean need beside it are constants and shapes.
 ALLOWED = {"Conv", "Relu", "Clip", "HardSwish", "Sigmoid", "Add", "Mul", "Concat", "MaxPool", "AveragePool",
            "GlobalAveragePool", "ReduceMean", "Resize", "Constant",
            "Cos", "Sin", "MatMul", "Exp", "Log", "Floor"}  # fmt: skip

@@ -81,7 +81,7 @@ def test_stopped_and_resumed_equals_never_stopped(tmp_path, images, monkeypatch,
         stop_after(3, patch)
         assert train.main([*asked, "--out", str(tmp_path / "parts")]) == 0
     assert torch.load(tmp_path / "parts/checkpoint.pt", weights_only=True)["step"] == 3
-    assert train.main([*asked, "--out", str(tmp_path / "parts"), "--resume"]) == 0
+    assert train.main(["--out", str(tmp_path / "parts"), "--resume"]) == 0
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
@@ -106,7 +106,7 @@ def test_weights_of_another_run_are_a_beginning(tmp_path, images, capsys):
 
 
 def test_the_shipped_model_is_a_beginning():
-    """Its batch norms are folded away: taken back, the network does the same with them, and in training nearly so."""
+    """Its batch norms are folded away, and become offsets."""
     net = build("ata_net", len(CLASSES))
     trained = begin_with(net, SHIPPED, "cpu")
     assert trained["taken"] == 1.0 and trained["data"] == "wideband"
@@ -116,7 +116,6 @@ def test_the_shipped_model_is_a_beginning():
     shipped = torch.from_numpy(session.run(["logits"], {"spectrogram": images.numpy()})[0]).softmax(1)
     with torch.no_grad():
         assert (net.eval()(images).softmax(1) - shipped).abs().max() < 1e-3
-        assert (net.train()(images).softmax(1) - shipped).abs().mean() < 0.05
 
 
 def test_a_file_that_is_no_model_is_no_beginning(tmp_path):
@@ -169,6 +168,8 @@ def test_batch_n_is_the_same_whoever_makes_it():
 
 def test_processes_share_out_the_examples():
     class Numbers:
+        looks = 1
+
         def __getitem__(self, index):
             return torch.tensor([float(index)]), torch.tensor([index])
 
