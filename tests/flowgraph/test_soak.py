@@ -5,6 +5,7 @@
 from pathlib import Path
 
 import pytest
+from gnuradio.ata import tuning
 from tiny_model import write_tiny_model
 
 from benchmarks import soak
@@ -31,6 +32,7 @@ def test_everything_is_accounted_for(plan: soak.Plan) -> None:
 def test_frames_that_mix_two_frequencies_would_be_seen(plan: soak.Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     """A block that is told of a retune too early, and does not wait, analyses old samples under the new frequency."""
     monkeypatch.setattr(soak, "SETTLE", 0)
+    monkeypatch.setattr(tuning, "CONFIRMED_WITHIN", 0.0)
     figures = soak.soak(plan)
     assert {"no frame mixes two frequencies"} == set(figures["wrong"])
     assert figures["mixed_by_tone"] > 0 and figures["mixed_by_sample"] > 0
