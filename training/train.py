@@ -190,7 +190,9 @@ def main(argv: list[str] | None = None) -> int:
         if args.engine:
             import_tensorrt()  # not after hours of training
         trainer = run(args)
-        if args.engine and os.environ.get("RANK", "0") == "0":
+        if os.environ.get("RANK", "0") != "0":
+            return 0
+        if args.engine:
             with_engine(args.out / "model.onnx")
     except (DataError, OSError) as failure:
         print(f"train: {failure}", file=sys.stderr)
