@@ -106,9 +106,12 @@ class Occupancy:
         if read_only and not Path(path).is_file():
             raise AtaError(f"there is no occupancy file {path}")
         with self._told():
-            target = f"{Path(path).absolute().as_uri()}?mode=ro" if read_only else str(path)
+            # Not mode=ro: what a killed writer had begun has to be rolled back before the rest can be read.
+            target = f"{Path(path).absolute().as_uri()}?mode=rw" if read_only else str(path)
             self._db = sqlite3.connect(target, uri=read_only, isolation_level=None, timeout=PATIENCE)
             try:
+                if read_only:
+                    self._db.execute("PRAGMA query_only = ON")
                 self._check(read_only)
             except BaseException:
                 self._db.close()

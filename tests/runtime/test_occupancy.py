@@ -179,6 +179,28 @@ def test_a_scan_that_is_killed_leaves_every_finished_sweep_whole(tmp_path: Path)
     assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+HALF_WRITTEN = """
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA cache_size = 1")  # so that what is not committed is in the file already
+db.execute("BEGIN")
+db.execute("DELETE FROM sightings")
+db.execute("CREATE TABLE x AS SELECT zeroblob(1000000)")
+os._exit(0)
+"""
+
+
+def test_what_a_killed_scan_had_begun_is_undone_by_who_only_reads(tmp_path: Path) -> None:
+    path = tmp_path / "o.db"
+    Occupancy(path).add(sweep(0, band("LTE", 791, 801)))
+    subprocess.run([sys.executable, "-c", HALF_WRITTEN, path], check=True)
+    assert path.with_name("o.db-journal").stat().st_size > 0
+    store = Occupancy(path, read_only=True)
+    assert (store.sweeps, only(store).seen) == (1, 1)
+    with pytest.raises(AtaError, match="readonly"):
+        store.add(sweep(1, band("LTE", 791, 801)))
+
+
 def foreign(path: Path) -> None:
     sqlite3.connect(path).execute("CREATE TABLE birds (name TEXT)").connection.commit()
 
