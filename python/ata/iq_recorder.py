@@ -193,7 +193,8 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
             if told is not None:
                 jumped = self._clock is not None and self._clock.misses(sample, told, self._rate)
                 self._clock = RadioTime(sample, *told)
-            if told is not None and is_utc(told):
+            dated = told is not None and is_utc(told)
+            if dated:
                 time, counted = told, True
             elif jumped:  # by this computer's clock, which is good enough to tell of the gap
                 time, counted = _moment(clock.time() - (count - at) / self._rate), False
@@ -202,7 +203,7 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
             if last.sample == sample:
                 self._tunings.pop()
                 time, counted = (time, counted) if time else (last.time, last.counted)
-            elif freq == last.center_freq and not jumped and not (told is not None and is_utc(told)):
+            elif freq == last.center_freq and not jumped and not dated:
                 continue
             self._tunings.append(Tuned(sample, freq, time, counted))
 
@@ -215,9 +216,10 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
         dated = time or _moment(self._arrived - (self._seen - start) / self._rate)
         tunings = [Tuned(start, first.center_freq, dated)]
         for later in (t for t in known if t.sample > start):
-            last = tunings[-1]
-            counted = RadioTime(last.sample, *last.time).at(later.sample, self._rate)
-            tunings.append(later if later.time else replace(later, time=counted))
+            if later.time is None:
+                last = tunings[-1]
+                later = replace(later, time=RadioTime(last.sample, *last.time).at(later.sample, self._rate))
+            tunings.append(later)
         return tunings
 
 
