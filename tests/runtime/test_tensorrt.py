@@ -8,18 +8,16 @@
 from __future__ import annotations
 
 import ast
-import ctypes
 import json
 import logging
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
-import onnxruntime
 import pytest
 from gnuradio.ata.engines import engine_cache, tensorrt_build, tensorrt_engine
 from gnuradio.ata.errors import AtaError
 from gnuradio.ata.model import ModelFile, read_model
+from tensorrt_stand_in import Cuda, TensorRt
 from tiny_model import logits_expected, write_tiny_model
 
 IDENTITY = {"name": "tiny-1", "classes": ["noise", "LTE"], "tensorrt": "10.12.0", "compute_capability": "8.7"}
@@ -126,175 +124,7 @@ def test_a_cache_that_cannot_be_written_is_said_and_no_more(tmp_path: Path, capl
     assert "cannot be kept" in caplog.text
 
 
-# The order of the calls, against stand-ins that hold to CUDA's rules: memory is freed once, a stream that is being
-# captured runs nothing, and what it was given then runs at every launch. The network is computed by ONNX Runtime.
-
-
-class Cuda:
-    """CUDA's runtime on host memory."""
-
-    cudaStreamNonBlocking = 1
-    cudaMemcpyKind = SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2)
-    cudaStreamCaptureMode = SimpleNamespace(cudaStreamCaptureModeRelaxed=2)
-    cudaDeviceAttr = SimpleNamespace(
-        cudaDevAttrComputeCapabilityMajor="major", cudaDevAttrComputeCapabilityMinor="minor"
-    )
-
-    def __init__(self) -> None:
-        self.memory: dict[int, object] = {}
-        self.streams, self.graphs = set(), set()
-        self.recorded: list | None = None
-        self.launches = 0
-
-    def enqueue(self, work) -> None:
-        if self.recorded is None:
-            work()
-        else:
-            self.recorded.append(work)
-
-    def cudaDeviceGetAttribute(self, which: str, device: int) -> tuple:
-        return 0, {"major": 8, "minor": 7}[which]
-
-    def cudaStreamCreateWithFlags(self, flags: int) -> tuple:
-        self.streams.add(77)
-        return 0, 77
-
-    def cudaStreamDestroy(self, stream: int) -> tuple:
-        self.streams.remove(stream)
-        return (0,)
-
-    def cudaStreamSynchronize(self, stream: int) -> tuple:
-        assert self.recorded is None, "a stream cannot be waited for while it is captured"
-        return (0,)
-
-    def cudaMalloc(self, size: int) -> tuple:
-        block = (ctypes.c_char * size)()
-        self.memory[ctypes.addressof(block)] = block
-        return 0, ctypes.addressof(block)
-
-    def cudaHostAlloc(self, size: int, flags: int) -> tuple:
-        return self.cudaMalloc(size)
-
-    def cudaFree(self, address: int) -> tuple:
-        if address:
-            del self.memory[address]
-        return (0,)
-
-    cudaFreeHost = cudaFree
-
-    def cudaMemcpyAsync(self, to: int, source: int, size: int, kind: int, stream: int) -> tuple:
-        assert {to, source} <= self.memory.keys() and stream in self.streams
-        self.enqueue(lambda: ctypes.memmove(to, source, size))
-        return (0,)
-
-    def cudaStreamBeginCapture(self, stream: int, mode: int) -> tuple:
-        self.recorded = []
-        return (0,)
-
-    def cudaStreamEndCapture(self, stream: int) -> tuple:
-        graph, self.recorded = tuple(self.recorded), None
-        self.graphs.add(graph)
-        return 0, graph
-
-    def cudaGraphInstantiateWithFlags(self, graph: tuple, flags: int) -> tuple:
-        self.graphs.add(("executable", *graph))
-        return 0, ("executable", *graph)
-
-    def cudaGraphLaunch(self, graph: tuple, stream: int) -> tuple:
-        self.launches += 1
-        for work in graph[1:]:
-            work()
-        return (0,)
-
-    def cudaGraphDestroy(self, graph: tuple) -> tuple:
-        self.graphs.remove(graph)
-        return (0,)
-
-    cudaGraphExecDestroy = cudaGraphDestroy
-
-    def cudaGetLastError(self) -> tuple:
-        return (0,)
-
-
-class TensorRt:
-    """TensorRT whose plan is the ONNX file that was parsed; a plan that is none does not load."""
-
-    __version__ = "10.12.0"
-    LayerInformationFormat = SimpleNamespace(JSON=1)
-    MemoryPoolType = SimpleNamespace(WORKSPACE=0)
-    ProfilingVerbosity = SimpleNamespace(DETAILED=2)
-
-    def __init__(self, cuda: Cuda, strongly_typed: bool = True) -> None:
-        self.cuda, self.builds = cuda, 0
-        self.flags_set: list[str] = []
-        self.BuilderFlag = SimpleNamespace(FP16="fp16")
-        name = "STRONGLY_TYPED" if strongly_typed else "EXPLICIT_BATCH"
-        self.NetworkDefinitionCreationFlag = SimpleNamespace(**{name: 1 if strongly_typed else 0})
-
-    class Logger:
-        ERROR = 1
-
-        def __init__(self, level: int) -> None: ...
-
-    def Builder(self, logger: object) -> SimpleNamespace:
-        self.builds += 1
-        config = SimpleNamespace(
-            set_memory_pool_limit=lambda pool, size: None, add_optimization_profile=lambda p: 0,
-            set_flag=self.flags_set.append,
-        )  # fmt: skip
-        return SimpleNamespace(
-            create_network=lambda flags: SimpleNamespace(flags=flags),
-            create_builder_config=lambda: config,
-            create_optimization_profile=lambda: SimpleNamespace(set_shape=lambda name, low, usual, high: None),
-            build_serialized_network=lambda network, config: memoryview(network.onnx),
-        )
-
-    def OnnxParser(self, network: SimpleNamespace, logger: object) -> SimpleNamespace:
-        def parse(content: bytes) -> bool:
-            network.onnx = content
-            return True
-
-        return SimpleNamespace(parse=parse)
-
-    def Runtime(self, logger: object) -> SimpleNamespace:
-        def deserialize(plan: bytes) -> SimpleNamespace | None:
-            try:
-                session = onnxruntime.InferenceSession(plan, providers=["CPUExecutionProvider"])
-            except Exception:
-                return None
-            layers = "Half" if b"graph_input_cast" in plan else "Float"
-            return SimpleNamespace(
-                create_execution_context=lambda: Context(session, self.cuda),
-                create_engine_inspector=lambda: SimpleNamespace(get_engine_information=lambda how: layers),
-            )
-
-        return SimpleNamespace(deserialize_cuda_engine=deserialize)
-
-
-class Context:
-    def __init__(self, session: onnxruntime.InferenceSession, cuda: Cuda) -> None:
-        self.session, self.cuda, self.tensors = session, cuda, {}
-
-    def set_input_shape(self, name: str, shape: tuple) -> bool:
-        self.shape = shape
-        return name == "spectrogram" and len(shape) == 4
-
-    def set_tensor_address(self, name: str, address: int) -> bool:
-        assert address in self.cuda.memory
-        self.tensors[name] = address
-        return name in ("spectrogram", "logits")
-
-    def execute_async_v3(self, stream: int) -> bool:
-        assert stream in self.cuda.streams
-
-        def work() -> None:
-            given = (ctypes.c_float * int(np.prod(self.shape))).from_address(self.tensors["spectrogram"])
-            image = np.ctypeslib.as_array(given).reshape(self.shape)
-            answer = self.session.run(["logits"], {"spectrogram": image})[0]
-            ctypes.memmove(self.tensors["logits"], answer.ctypes.data, answer.nbytes)
-
-        self.cuda.enqueue(work)
-        return True
+# The order of the calls, against stand-ins
 
 
 @pytest.fixture
