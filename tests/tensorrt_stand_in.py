@@ -109,18 +109,43 @@ class TensorRt:
 
     def __init__(self, cuda: Cuda, strongly_typed: bool = True) -> None:
         self.cuda, self.builds = cuda, 0
+        self.fails = ""  # or what does: "builder", "parser", "build"
         self.flags_set: list[str] = []
         self.BuilderFlag = SimpleNamespace(FP16="fp16")
         name = "STRONGLY_TYPED" if strongly_typed else "EXPLICIT_BATCH"
         self.NetworkDefinitionCreationFlag = SimpleNamespace(**{name: 1 if strongly_typed else 0})
 
-    class Logger:
+    class ILogger:
+        Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2, INFO=3, VERBOSE=4)
+
+        def log(self, severity: int, message: str) -> None:
+            raise NotImplementedError
+
+    class Logger(ILogger):
+        """TensorRT's own, which prints."""
+
         ERROR = 1
 
-        def __init__(self, level: int) -> None: ...
+        def __init__(self, level: int) -> None:
+            self.level = level
 
-    def Builder(self, logger: object) -> SimpleNamespace:
+        def log(self, severity: int, message: str) -> None:
+            if severity <= self.level:
+                print(message)
+
+    def Builder(self, logger: ILogger) -> SimpleNamespace:
         self.builds += 1
+        logger.log(4, "Trying to load shared library libnvinfer_builder_resource.so")
+        if self.fails == "builder":
+            logger.log(1, "2: [builder.cpp::182] Error Code 2: Internal Error\nand more")
+            raise TypeError("pybind11::init(): factory function returned nullptr")
+
+        def build(network: SimpleNamespace, config: SimpleNamespace) -> memoryview | None:
+            if self.fails == "build":
+                logger.log(1, "10: no implementation for node /Floor")
+                return None
+            return memoryview(network.onnx)
+
         config = SimpleNamespace(
             set_memory_pool_limit=lambda pool, size: None, add_optimization_profile=lambda p: 0,
             set_flag=self.flags_set.append,
@@ -129,15 +154,16 @@ class TensorRt:
             create_network=lambda flags: SimpleNamespace(flags=flags),
             create_builder_config=lambda: config,
             create_optimization_profile=lambda: SimpleNamespace(set_shape=lambda name, low, usual, high: None),
-            build_serialized_network=lambda network, config: memoryview(network.onnx),
+            build_serialized_network=build,
         )
 
     def OnnxParser(self, network: SimpleNamespace, logger: object) -> SimpleNamespace:
         def parse(content: bytes) -> bool:
             network.onnx = content
-            return True
+            return self.fails != "parser"
 
-        return SimpleNamespace(parse=parse)
+        error = SimpleNamespace(node=lambda: 12, desc=lambda: "no Floor\nhere")
+        return SimpleNamespace(parse=parse, get_error=lambda index: error)
 
     def Runtime(self, logger: object) -> SimpleNamespace:
         def deserialize(plan: bytes) -> SimpleNamespace | None:

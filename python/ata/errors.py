@@ -37,8 +37,8 @@ def package_missing(name: str, failure: ImportError) -> AtaError:
     return AtaError(f"the Python package {name} does not load ({failure}): {mend}")
 
 
-def first_line(failure: BaseException) -> str:
-    """What an exception says, as one line of bounded length."""
+def first_line(failure: BaseException | str) -> str:
+    """What an exception or a library says, as one line of bounded length."""
     line = next((line for line in str(failure).splitlines() if line.strip()), repr(failure))
     return _printable(line)[:LONGEST_FOREIGN]
 

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from gnuradio.ata.engines import onnxruntime_engine
 from gnuradio.ata.engines.choose import ENGINES, engine_report, open_engine
 from gnuradio.ata.engines.cuda_driver import missing_driver
 from gnuradio.ata.engines.onnxruntime_engine import OnnxRuntime
@@ -125,6 +126,31 @@ def test_an_engine_opened_in_one_thread_runs_in_another(tiny: ModelFile) -> None
     thread.start()
     thread.join()
     assert np.abs(probabilities(answers[0]) - probabilities(logits_expected(given))).max() < 2e-2
+
+
+@pytest.fixture
+def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> list:
+    """An ONNX Runtime that has CUDA but runs on the CPU. -> the providers that sessions were asked for."""
+    session, asked = onnxruntime.InferenceSession, []
+
+    def opened(content: bytes, options: object, providers: list) -> onnxruntime.InferenceSession:
+        asked.extend(providers)
+        return session(content, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime_engine, "missing_driver", lambda: None)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcudnn.so.9"), raising=False)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", opened)
+    return asked
+
+
+def test_cuda_that_falls_back_says_what_to_install_and_prints_nothing(
+    tiny: ModelFile, fake_cuda: list, capfd: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(AtaError) as said:
+        OnnxRuntime(tiny, "onnxruntime-cuda")
+    assert capfd.readouterr().out == ""
+    assert str(said.value).endswith("fell back to CPUExecutionProvider; pip install 'onnxruntime-gpu[cuda,cudnn]'")
 
 
 @pytest.mark.skipif(missing_driver() is None, reason="there is a CUDA driver here")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import logging
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -223,6 +224,50 @@ def test_a_gpu_that_fails_is_one_sentence_or_one_error(tiny: ModelFile, stand_in
     setattr(stand_in.cuda, call, lambda *_: (2, None))
     with pytest.raises((AtaError, RuntimeError), match=r"CUDA: 2"):
         tensorrt_engine.TensorRt(tiny).run(images(1))
+
+
+@pytest.mark.parametrize(
+    ("fails", "sentence"),
+    [
+        ("builder", "factory function returned nullptr: 2: [builder.cpp::182] Error Code 2: Internal Error"),
+        ("parser", "engine tensorrt cannot read {path}: node 12: no Floor"),
+        ("build", "engine tensorrt cannot build {path}: 10: no implementation for node /Floor"),
+    ],
+)
+def test_what_tensorrt_says_is_in_the_sentence_and_not_on_stdout(
+    tiny: ModelFile, stand_in: TensorRt, fails: str, sentence: str, capfd: pytest.CaptureFixture
+) -> None:
+    """Its own logger prints on stdout, among the records of `--jsonl -`."""
+    stand_in.fails = fails
+    with pytest.raises(AtaError) as said:
+        tensorrt_engine.TensorRt(tiny)
+    assert capfd.readouterr().out == ""
+    assert str(said.value).endswith(sentence.format(path=tiny.path))
+    stand_in.fails = ""
+    tensorrt_engine.TensorRt(tiny).close()
+
+
+def test_the_real_bindings_take_our_logger(capfd: pytest.CaptureFixture) -> None:
+    lean = pytest.importorskip("tensorrt_lean_bindings", reason="pip install tensorrt_lean_cu12_bindings and _libs")
+    logger = tensorrt_build.quiet_logger(lean)
+    assert isinstance(logger, lean.ILogger)
+    for severity in lean.ILogger.Severity.__members__.values():
+        logger.log(severity, f"{severity.name}\nand more")
+    assert logger.said == "ERROR"
+    assert capfd.readouterr().out == ""
+
+
+def test_a_tensorrt_that_does_not_load_says_why(tiny: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    class NoCudnn:
+        def find_spec(self, name: str, path: object, target: object = None) -> None:
+            if name == "tensorrt":
+                raise ImportError("libcudnn.so.8: cannot open shared object file")
+
+    monkeypatch.setattr(tensorrt_engine, "missing_driver", lambda: None)
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [NoCudnn(), *sys.meta_path])
+    with pytest.raises(AtaError, match=r"cannot work here: libcudnn.so.8: cannot .* pip install 'tensorrt-cu12"):
+        tensorrt_engine.TensorRt(tiny)
 
 
 def test_without_a_driver_the_sentence_says_so(tiny: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:

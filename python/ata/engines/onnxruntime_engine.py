@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import redirect_stdout
+from io import StringIO
+
 import numpy as np
 
 from ..errors import AtaError, first_line, package_missing
 from ..model import ModelFile
 from .cuda_driver import missing_driver
 
+log = logging.getLogger("ata")
 PROVIDERS = {"onnxruntime-cpu": "CPUExecutionProvider", "onnxruntime-cuda": "CUDAExecutionProvider"}
 # One thread is enough for 25 frames/s and leaves the rest of the machine to the radio.
 THREADS = 1
@@ -33,7 +38,9 @@ class OnnxRuntime:
             if reason := missing_driver():
                 raise AtaError(f"engine {name} cannot work here: {reason}")
             if hasattr(onnxruntime, "preload_dlls"):
-                onnxruntime.preload_dlls()  # CUDA and cuDNN as pip installs them
+                with redirect_stdout(StringIO()) as said:  # it prints what it misses, and records go to stdout
+                    onnxruntime.preload_dlls()  # CUDA and cuDNN as pip installs them
+                log.debug("%s", said.getvalue())
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -49,7 +56,8 @@ class OnnxRuntime:
         self._session.disable_fallback()  # else a failing run would go on, elsewhere, in silence
         runs = self._session.get_providers()[0]
         if runs != provider:
-            raise AtaError(f"engine {name} cannot work here: ONNX Runtime fell back to {runs}")
+            mend = "; pip install 'onnxruntime-gpu[cuda,cudnn]'" if name == "onnxruntime-cuda" else ""
+            raise AtaError(f"engine {name} cannot work here: ONNX Runtime fell back to {runs}{mend}")
         self.name = name
 
     def run(self, images: np.ndarray) -> np.ndarray:

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..errors import AtaError
+from ..errors import AtaError, first_line
 from ..model import ModelFile
 
 if TYPE_CHECKING:
@@ -37,7 +38,27 @@ def _strongly_typed(trt: ModuleType) -> bool:
     return hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
 
 
-def build_engine(trt: ModuleType, logger: object, model: ModelFile, asked: str) -> bytes:
+@lru_cache(maxsize=1)
+def quiet_logger(trt: ModuleType) -> Any:
+    """A logger whose `said` is TensorRT's last error. Its own one prints on stdout, where records go.
+
+    One for the whole process: TensorRT may keep the first it is given, and does not say for how long.
+    """
+
+    class Logger(trt.ILogger):
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.said = ""
+
+        def log(self, severity: object, message: str) -> None:
+            if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
+                self.said = first_line(message)
+                log.debug("TensorRT: %s", message)
+
+    return Logger()
+
+
+def build_engine(trt: ModuleType, logger: Any, model: ModelFile, asked: str) -> bytes:
     """-> the serialized engine. trt: the imported module. asked: its `precision`.
 
     AtaError where TensorRT does not take the network.
@@ -49,7 +70,8 @@ def build_engine(trt: ModuleType, logger: object, model: ModelFile, asked: str) 
     network = builder.create_network(1 << int(flag))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(half_precision(model.content()) if strongly_typed else model.content()):
-        raise AtaError(f"engine tensorrt cannot read {model.path}: {parser.get_error(0).desc()}")
+        error = parser.get_error(0)
+        raise AtaError(f"engine tensorrt cannot read {model.path}: node {error.node()}: {first_line(error.desc())}")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for `warn_of_precision`
@@ -61,7 +83,7 @@ def build_engine(trt: ModuleType, logger: object, model: ModelFile, asked: str) 
     config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise AtaError(f"engine tensorrt cannot build {model.path}")
+        raise AtaError(f"engine tensorrt cannot build {model.path}: {logger.said or 'it does not say why'}")
     return bytes(plan)
 
 

@@ -18,7 +18,7 @@ from ..errors import AtaError, first_line
 from ..model import ModelFile
 from . import engine_cache
 from .cuda_driver import missing_driver
-from .tensorrt_build import LARGEST_BATCH, build_engine, precision, warn_of_precision
+from .tensorrt_build import LARGEST_BATCH, build_engine, precision, quiet_logger, warn_of_precision
 
 log = logging.getLogger("ata")
 
@@ -30,7 +30,8 @@ def _import() -> tuple[ModuleType, ModuleType]:
     try:
         import tensorrt
     except Exception as failure:  # its libraries fail to load in ways of their own
-        raise AtaError("engine tensorrt cannot work here: pip install 'tensorrt-cu12>=10.12'") from failure
+        mend = f"{first_line(failure)}: pip install 'tensorrt-cu12>=10.12'"
+        raise AtaError(f"engine tensorrt cannot work here: {mend}") from failure
     try:
         try:
             from cuda.bindings import runtime
@@ -49,12 +50,13 @@ class TensorRt:
     def __init__(self, model: ModelFile) -> None:
         self._trt, self._cuda = _import()
         self._model = model
-        self._stream = self._graph = self._context = self._engine = None
+        self._stream = self._graph = self._context = self._engine = self._logger = None
         self._buffers: dict[str, tuple[int, np.ndarray]] = {}
         self._batch = 0
         try:
             self._stream = self._call(self._cuda.cudaStreamCreateWithFlags(self._cuda.cudaStreamNonBlocking))
-            self._logger = self._trt.Logger(self._trt.Logger.ERROR)
+            self._logger = quiet_logger(self._trt)
+            self._logger.said = ""
             self._runtime = self._trt.Runtime(self._logger)
             self._engine = self._cached_or_built()
             self._context = self._engine.create_execution_context()
@@ -64,8 +66,9 @@ class TensorRt:
             self.close()
             if isinstance(failure, AtaError):
                 raise
-            reason = first_line(failure)
-            raise AtaError(f"engine tensorrt cannot work here: {reason}") from failure
+            # What the bindings raise, a null pointer say, tells less than what TensorRT logged.
+            reasons = (first_line(failure), self._logger.said if self._logger else "")
+            raise AtaError(f"engine tensorrt cannot work here: {': '.join(filter(None, reasons))}") from failure
 
     def run(self, images: np.ndarray) -> np.ndarray:
         if len(images) != self._batch:
