@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Engines: the one that always works, the choice between them, and what is said where one cannot work."""
 
+import ctypes
 import logging
+import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -126,6 +129,26 @@ def test_an_engine_opened_in_one_thread_runs_in_another(tiny: ModelFile) -> None
     thread.start()
     thread.join()
     assert np.abs(probabilities(answers[0]) - probabilities(logits_expected(given))).max() < 2e-2
+
+
+@pytest.mark.parametrize(("before", "at_start"), [(None, "LAZY"), ("EAGER", "EAGER")])
+def test_cuda_starts_told_to_load_kernels_when_they_are_needed(
+    monkeypatch: pytest.MonkeyPatch, before: str | None, at_start: str
+) -> None:
+    """Unless the user says otherwise; the driver reads it at its start and never again."""
+    seen = []
+    driver = SimpleNamespace(
+        cuInit=lambda flags: seen.append(os.environ.get("CUDA_MODULE_LOADING")) or 0,
+        cuDeviceGetCount=lambda count: setattr(count._obj, "value", 1) or 0,
+    )
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: driver)
+    monkeypatch.setenv("CUDA_MODULE_LOADING", "")  # so that it is afterwards as it was
+    if before is None:
+        monkeypatch.delenv("CUDA_MODULE_LOADING")
+    else:
+        monkeypatch.setenv("CUDA_MODULE_LOADING", before)
+    assert missing_driver.__wrapped__() is None
+    assert seen == [at_start]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from functools import lru_cache
 
 
@@ -18,6 +19,9 @@ def missing_driver() -> str | None:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
         return "there is no CUDA driver (libcuda.so.1)"
+    # Before CUDA 12.2 starting a library loads all its kernels, thousands in TensorRT, and compiles what this GPU has
+    # no code of; cuInit reads this, once.
+    os.environ.setdefault("CUDA_MODULE_LOADING", "LAZY")
     if driver.cuInit(0) != 0:
         return "the CUDA driver does not start (cuInit)"
     count = ctypes.c_int()
