@@ -110,6 +110,7 @@ class TensorRt:
     def __init__(self, cuda: Cuda, strongly_typed: bool = True) -> None:
         self.cuda, self.builds = cuda, 0
         self.fails = ""  # or what does: "builder", "parser", "build"
+        self.messages = 1  # of a build, that are no errors
         self.flags_set: list[str] = []
         self.BuilderFlag = SimpleNamespace(FP16="fp16")
         name = "STRONGLY_TYPED" if strongly_typed else "EXPLICIT_BATCH"
@@ -135,7 +136,8 @@ class TensorRt:
 
     def Builder(self, logger: ILogger) -> SimpleNamespace:
         self.builds += 1
-        logger.log(4, "Trying to load shared library libnvinfer_builder_resource.so")
+        for _ in range(self.messages):
+            logger.log(4, "Trying to load shared library libnvinfer_builder_resource.so")
         if self.fails == "builder":
             logger.log(1, "2: [builder.cpp::182] Error Code 2: Internal Error\nand more")
             raise TypeError("pybind11::init(): factory function returned nullptr")

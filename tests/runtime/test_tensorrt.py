@@ -10,8 +10,11 @@ from __future__ import annotations
 import ast
 import json
 import logging
+import os
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -217,6 +220,35 @@ def test_before_10_a_network_with_angles_is_asked_for_in_float32(
     (sidecar,) = tmp_path.glob("cache/gr-ata/*.engine.json")
     assert json.loads(sidecar.read_text())["precision"] == "fp32"
     assert "half precision" not in caplog.text
+
+
+def test_a_build_is_announced_where_nobody_has_set_up_a_log(tiny: ModelFile, tmp_path: Path) -> None:
+    """As in a flowgraph that GNU Radio Companion has written."""
+    code = (
+        "from gnuradio.ata.engines import tensorrt_engine; from gnuradio.ata.model import read_model;"
+        "from tensorrt_stand_in import Cuda, TensorRt; trt = TensorRt(Cuda());"
+        "tensorrt_engine._import = lambda: (trt, trt.cuda);"
+        f"tensorrt_engine.TensorRt(read_model({str(tiny.path)!r})).close()"
+    )
+    there = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", code], env=there, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "engine from" in ran.stderr and "this can take minutes" in ran.stderr
+    assert ran.stdout == ""
+
+
+def test_a_long_build_says_that_it_goes_on(
+    tiny: ModelFile, stand_in: TensorRt, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = iter(range(0, 1000, 20))
+    monkeypatch.setattr(tensorrt_build, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    stand_in.messages = 5  # one every 20 s
+    with caplog.at_level(logging.INFO, "ata"):
+        tensorrt_engine.TensorRt(tiny).close()
+    said = [message for message in caplog.messages if "still building" in message]
+    assert said == [f"TensorRT is still building, for {seconds} s now" for seconds in (40, 80)]
+    tensorrt_build.quiet_logger(stand_in).log(4, "much later")
+    assert caplog.text.count("still building") == 2
 
 
 @pytest.mark.parametrize("call", ["cudaMalloc", "cudaStreamCreateWithFlags", "cudaDeviceGetAttribute"])

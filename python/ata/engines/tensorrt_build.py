@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("ata")
 WORKSPACE = 1 << 30  # bytes of GPU memory that the builder may try kernels in
 LARGEST_BATCH = 8
+SILENCE = 30  # s that a build may say nothing for
 # Half precision overflows in sums over a whole image.
 KEPT_IN_FLOAT32 = ["ReduceMean", "GlobalAveragePool"]
 # Angles of thousands of radians, which float16 tells to 2 at best; so is all that leads to them.
@@ -49,8 +52,13 @@ def quiet_logger(trt: ModuleType) -> Any:
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self.said = ""
+            self.began = self.told = math.inf  # s, of a build and of the last word on it
 
         def log(self, severity: object, message: str) -> None:
+            now = time.monotonic()
+            if now - self.told > SILENCE:
+                self.told = now
+                log.info("TensorRT is still building, for %.0f s now", now - self.began)
             if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
                 self.said = first_line(message)
                 log.debug("TensorRT: %s", message)
@@ -63,7 +71,13 @@ def build_engine(trt: ModuleType, logger: Any, model: ModelFile, asked: str) -> 
 
     AtaError where TensorRT does not take the network.
     """
-    log.info("building a TensorRT %s engine from %s; this takes a minute, once", trt.__version__, model.path)
+    # A warning, for that is what a flowgraph shows of a log that nobody has set up.
+    log.warning(
+        "building a TensorRT %s engine from %s, once: this can take minutes (not with engine onnxruntime-cpu)",
+        trt.__version__,
+        model.path,
+    )
+    logger.began = logger.told = time.monotonic()
     strongly_typed, flags = _strongly_typed(trt), trt.NetworkDefinitionCreationFlag
     flag = flags.STRONGLY_TYPED if strongly_typed else flags.EXPLICIT_BATCH
     builder = trt.Builder(logger)
@@ -82,6 +96,7 @@ def build_engine(trt: ModuleType, logger: Any, model: ModelFile, asked: str) -> 
     profile.set_shape("spectrogram", (1, *image), (1, *image), (LARGEST_BATCH, *image))
     config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, config)
+    logger.told = math.inf
     if plan is None:
         raise AtaError(f"engine tensorrt cannot build {model.path}: {logger.said or 'it does not say why'}")
     return bytes(plan)

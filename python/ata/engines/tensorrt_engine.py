@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import AtaError, first_line
 from ..model import ModelFile
+from ..stopping import ended_at_once_by_ctrl_c
 from . import engine_cache
 from .cuda_driver import missing_driver
 from .tensorrt_build import LARGEST_BATCH, build_engine, precision, quiet_logger, warn_of_precision
@@ -96,7 +97,8 @@ class TensorRt:
             if engine is not None:
                 return engine
             log.info("%s does not load: building it again", path)
-        plan = build_engine(self._trt, self._logger, self._model, identity["precision"])
+        with ended_at_once_by_ctrl_c():
+            plan = build_engine(self._trt, self._logger, self._model, identity["precision"])
         engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise AtaError("engine tensorrt cannot work here: TensorRT does not load what it built")
