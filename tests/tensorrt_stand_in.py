@@ -112,7 +112,8 @@ class TensorRt:
         self.fails = ""  # or what does: "builder", "parser", "build"
         self.messages = 1  # of a build, that are no errors
         self.flags_set: list[str] = []
-        self.BuilderFlag = SimpleNamespace(FP16="fp16")
+        self.flags_cleared: list[str] = []
+        self.BuilderFlag = SimpleNamespace(FP16="fp16", TF32="tf32")
         name = "STRONGLY_TYPED" if strongly_typed else "EXPLICIT_BATCH"
         self.NetworkDefinitionCreationFlag = SimpleNamespace(**{name: 1 if strongly_typed else 0})
 
@@ -150,7 +151,7 @@ class TensorRt:
 
         config = SimpleNamespace(
             set_memory_pool_limit=lambda pool, size: None, add_optimization_profile=lambda p: 0,
-            set_flag=self.flags_set.append,
+            set_flag=self.flags_set.append, clear_flag=self.flags_cleared.append,
         )  # fmt: skip
         return SimpleNamespace(
             create_network=lambda flags: SimpleNamespace(flags=flags),

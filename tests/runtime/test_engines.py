@@ -176,6 +176,12 @@ def test_cuda_that_falls_back_says_what_to_install_and_prints_nothing(
     assert str(said.value).endswith("fell back to CPUExecutionProvider; pip install 'onnxruntime-gpu[cuda,cudnn]'")
 
 
+def test_cuda_is_asked_for_all_bits_of_float32(tiny: ModelFile, fake_cuda: list) -> None:
+    with pytest.raises(AtaError, match="fell back"):
+        OnnxRuntime(tiny, "onnxruntime-cuda")
+    assert fake_cuda == [("CUDAExecutionProvider", {"use_tf32": "0"})]
+
+
 @pytest.mark.skipif(missing_driver() is None, reason="there is a CUDA driver here")
 def test_without_a_cuda_driver_neither_tensorrt_nor_cuda_is_imported(tiny: ModelFile) -> None:
     """TensorRT's first call would crash the process there."""

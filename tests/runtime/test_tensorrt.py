@@ -208,6 +208,27 @@ def test_half_precision_is_a_flag_before_10_and_the_graph_after(
     assert "seems to have built float32" in caplog.text  # the stand-in takes no notice of the flag
 
 
+@pytest.mark.parametrize("strongly_typed", [True, False])
+def test_what_is_float32_is_not_rounded_to_10_bits(
+    strongly_typed: bool,
+    tiny: ModelFile,
+    stand_in: TensorRt,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """And an engine that was built when it was is built again."""
+    trt = TensorRt(stand_in.cuda, strongly_typed)
+    monkeypatch.setattr(tensorrt_engine, "_import", lambda: (trt, trt.cuda))
+    engine = tensorrt_engine.TensorRt(tiny)
+    assert trt.flags_cleared == ["tf32"]
+    path, identity = engine_cache.engine_path(tiny.path.stem, tiny.sha256), engine._identity()
+    del identity["tf32"]
+    engine_cache.store(path, b"an older one", identity)
+    with caplog.at_level(logging.INFO, "ata"):
+        tensorrt_engine.TensorRt(tiny).close()
+    assert trt.builds == 2 and "was built for another tf32: building it again" in caplog.text
+
+
 def test_before_10_a_network_with_angles_is_asked_for_in_float32(
     stand_in: TensorRt, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -89,6 +89,7 @@ def build_engine(trt: ModuleType, logger: Any, model: ModelFile, asked: str) -> 
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for `warn_of_precision`
+    config.clear_flag(trt.BuilderFlag.TF32)  # on by default: float32 with float16's mantissa, before the angles too
     if not strongly_typed and asked == "fp16":
         config.set_flag(trt.BuilderFlag.FP16)
     profile = builder.create_optimization_profile()

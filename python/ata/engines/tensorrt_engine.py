@@ -120,6 +120,7 @@ class TensorRt:
             "tensorrt": self._trt.__version__,
             "compute_capability": f"{major}.{minor}",
             "precision": precision(self._trt, self._model),
+            "tf32": False,  # else an engine from before it was switched off would do
             "batch": LARGEST_BATCH,
         }
 
