@@ -3,8 +3,9 @@
 """Scenes a second: as samples with every receiver fault, and as images by the fast path; drawing included.
 
 The IQ scene is 40 ms at 61.44 MS/s with two 20 MHz carriers, each through a moving TDL channel; the fast path takes the
-`wideband` preset as training does. One process a core, each on one thread, as the training's loaders work. The figure of
-a GPU alone leaves drawing out: samples and images of eight scenes drawn beforehand.
+`wideband` preset as training does. One process a core, each on one thread, as the training's loaders work, and no scene
+twice. With a GPU these processes share it: each draws its scenes, has their samples and images made there and takes the
+images back, as in training. The fast path stays on the cores.
 """
 
 from __future__ import annotations
@@ -13,36 +14,56 @@ import multiprocessing
 import os
 import resource
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
 
 import torch
 
-IQ_SCENES = 8  # for each process
+IQ_SCENES = {"cpu": 8, "cuda": 48}  # for each process
 FAST_FRAMES = 120
 RATE, DURATION = 61.44e6, 0.04
+Job = tuple[int, int, str]  # seed of the first scene, number of scenes, device
 
 
 def measure() -> dict[str, float]:
     """-> scenes_per_second, scenes_rss_mb (all processes together), fast_frames_per_second, and where the time goes, in
     ms of processor time, which says the same beside other work: iq_draw_ms, iq_make_ms, iq_image_ms, fast_draw_ms,
-    fast_image_ms. With a GPU also gpu_scenes_per_second."""
+    fast_image_ms. With a GPU also gpu_scenes_per_second, of a core gpu_draw_ms, gpu_make_ms and gpu_image_ms, which are
+    launches and waiting, and of the GPU gpu_kernels and gpu_kernel_ms to a scene."""
     cores = len(os.sched_getaffinity(0))
-    figures: dict[str, float] = {}
-    for name, work, count in (("scenes", _iq_scenes, IQ_SCENES), ("fast_frames", _fast_frames, FAST_FRAMES)):
-        with multiprocessing.get_context("spawn").Pool(cores, _one_thread) as pool:
-            pool.map(work, [(seed, 2) for seed in range(cores)], chunksize=1)  # warm caches and FFT plans
-            begin = time.perf_counter()
-            parts = pool.map(work, [(1000 * (seed + 1), count) for seed in range(cores)], chunksize=1)
-            figures[f"{name}_per_second"] = cores * count / (time.perf_counter() - begin)
-        for key in parts[0]:
-            figures[key] = sum(p[key] for p in parts) / (1 if key.endswith("_mb") else cores)
+    rate, iq = at_once(iq_scenes, cores, IQ_SCENES["cpu"])
+    frames, fast = at_once(fast_frames, cores, FAST_FRAMES)
+    figures = {"scenes_per_second": rate, "scenes_rss_mb": cores * iq.pop("rss_mb"), "fast_frames_per_second": frames,
+               **{f"iq_{name}": value for name, value in iq.items()},
+               **{f"fast_{name}": value for name, value in fast.items()}}  # fmt: skip
     if torch.cuda.is_available():
-        figures["gpu_scenes_per_second"] = _on_gpu()
+        rate, gpu = at_once(iq_scenes, cores, IQ_SCENES["cuda"], "cuda")
+        del gpu["rss_mb"]
+        gpu |= at_once(kernels, 1, 16, "cuda")[1]
+        figures |= {"gpu_scenes_per_second": rate, **{f"gpu_{name}": value for name, value in gpu.items()}}
     return figures
 
 
-def _one_thread() -> None:
+def at_once(work: Callable[[Job], dict[str, float]], processes: int, count: int, device: str = "cpu") -> tuple[float, dict]:
+    """`count` scenes in each of several processes -> scenes a second of all together, and the means of what they tell."""
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(processes, _begin, (spawn.Barrier(processes),)) as pool:
+        jobs = [(work, (1000 * n, 2, device)) for n in range(processes)]
+        pool.starmap(_one_each, jobs, chunksize=1)  # warm caches and FFT plans
+        begin = time.perf_counter()
+        told = pool.starmap(_one_each, [(w, (first + 10, count, device)) for w, (first, _, _) in jobs], chunksize=1)
+        rate = processes * count / (time.perf_counter() - begin)
+    return rate, {name: sum(t[name] for t in told) / processes for name in told[0]}
+
+
+def _begin(together: Barrier) -> None:
     torch.set_num_threads(1)
+    _one_each.together = together
+
+
+def _one_each(work: Callable[[Job], dict[str, float]], job: Job) -> dict[str, float]:
+    _one_each.together.wait()  # so that no process takes two
+    return work(job)
 
 
 def hard_scene(seed: int):
@@ -69,31 +90,40 @@ def hard_scene(seed: int):
     return Scene(RATE, round(RATE * DURATION), emitters, receiver, seed, "benchmark")
 
 
-def _iq_scenes(job: tuple[int, int]) -> dict[str, float]:
+def iq_scenes(job: Job) -> dict[str, float]:
     from training.scene_iq import scene_iq
     from training.spectrogram import pixel_power
 
-    first, count = job
+    first, count, device = job
     spent = [0.0, 0.0, 0.0]
     for seed in range(first, first + count):
         marks = [time.thread_time()]
         scene = hard_scene(seed)
         marks.append(time.thread_time())
-        iq = scene_iq(scene)
+        iq = scene_iq(scene, device)
         marks.append(time.thread_time())
-        pixel_power(iq[None])
+        pixel_power(iq[None]).cpu()
         marks.append(time.thread_time())
         spent = [s + b - a for s, a, b in zip(spent, marks, marks[1:], strict=False)]
     draw, make, image = (1e3 * s / count for s in spent)
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"iq_draw_ms": draw, "iq_make_ms": make, "iq_image_ms": image, "scenes_rss_mb": largest}
+    return {"draw_ms": draw, "make_ms": make, "image_ms": image, "rss_mb": largest}
 
 
-def _fast_frames(job: tuple[int, int]) -> dict[str, float]:
+def kernels(job: Job) -> dict[str, float]:
+    """What a scene asks of the GPU: kernels and copies, and the time it works on them."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        iq_scenes(job)
+    done = [e for e in profile.key_averages() if e.device_type == torch.autograd.DeviceType.CUDA]
+    return {"kernels": sum(e.count for e in done) / job[1],
+            "kernel_ms": sum(e.self_device_time_total for e in done) / 1e3 / job[1]}  # fmt: skip
+
+
+def fast_frames(job: Job) -> dict[str, float]:
     from training.fastpath import fast_power
     from training.scene_draw import draw_scene
 
-    first, count = job
+    first, count, _ = job
     drawing = making = 0.0
     for seed in range(first, first + count):
         begin = time.thread_time()
@@ -101,20 +131,4 @@ def _fast_frames(job: tuple[int, int]) -> dict[str, float]:
         middle = time.thread_time()
         fast_power(scene)
         drawing, making = drawing + middle - begin, making + time.thread_time() - middle
-    return {"fast_draw_ms": 1e3 * drawing / count, "fast_image_ms": 1e3 * making / count}
-
-
-def _on_gpu(count: int = 64) -> float:
-    """Scenes drawn beforehand, a second's worth of samples and images on the GPU."""
-    from training.scene_iq import scene_iq
-    from training.spectrogram import pixel_power
-
-    scenes = [hard_scene(seed) for seed in range(8)]
-    for n in range(-4, count):
-        if n == 0:
-            torch.cuda.synchronize()
-            begin = time.perf_counter()
-        scene = replace(scenes[n % len(scenes)], seed=n)
-        pixel_power(scene_iq(scene, "cuda")[None])
-    torch.cuda.synchronize()
-    return count / (time.perf_counter() - begin)
+    return {"draw_ms": 1e3 * drawing / count, "image_ms": 1e3 * making / count}

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import torch
 
+from training.batches import batches
 from training.errors import DataError
 from training.lines import between
 from training.waveforms.waveform import squared
@@ -47,7 +48,7 @@ SINUSOIDS = 8  # to a fading tap
 STEADY = 0.02  # turns of the fastest sinusoid within a stretch that counts as standing still
 STRETCHES = 16  # to the fastest turn: gains interpolated linearly between them are 34 dB or more from wrong
 RESPONSE_TURN = 0.03  # turns of the latest path between two computed responses, straight lines between them: -48 dB
-BATCH = 1 << 18  # samples of stretches transformed together
+BATCH = {"cpu": 1 << 18}  # samples of stretches transformed together
 
 
 @dataclass
@@ -68,12 +69,13 @@ class Channel:
 
     def taps(self, times: torch.Tensor) -> torch.Tensor:
         """Times [T], s -> the taps' gains, complex64 [T, P]."""
-        turns = times.double()[:, None, None] * self.doppler.to(times.device)
-        return (self.gain.to(times.device, torch.complex64) * _turned(turns)).sum(-1)
+        gain, doppler = (x.to(times.device, non_blocking=True) for x in (self.gain.to(torch.complex64), self.doppler))
+        return (gain * _turned(times.double()[:, None, None] * doppler)).sum(-1)
 
     def response(self, times: torch.Tensor, freqs: torch.Tensor) -> torch.Tensor:
         """Times [T], s, and baseband frequencies [K], Hz, on one device -> complex64 [T, K]."""
-        return self.taps(times) @ _turned(-self.delay.to(freqs.device)[:, None] * freqs.double())
+        delay = self.delay.to(freqs.device, non_blocking=True)
+        return self.taps(times) @ _turned(-delay[:, None] * freqs.double())
 
     def power(self, times: torch.Tensor, freqs: torch.Tensor) -> torch.Tensor:
         """|`response`|^2, float32 [T, K]."""
@@ -90,7 +92,7 @@ class Channel:
         if self.max_doppler * len(iq) / rate < STEADY:
             size = good_size(len(iq) + room)
             middle = torch.tensor([start + len(iq) / rate / 2], dtype=torch.float64)
-            response = self._over(self._coarse(middle, size, rate), size, rate, iq.device)[0]
+            response = self._over(self._coarse(middle.to(iq.device), size, rate), size, rate)[0]
             return torch.fft.ifft(torch.fft.fft(iq, size) * response)[: len(iq)]
         half = max(64, min(len(iq) // 2, int(rate / (STRETCHES * self.max_doppler))))
         blocks = len(iq) // half + 2
@@ -98,17 +100,17 @@ class Channel:
         ramp = (torch.arange(half, device=iq.device) + 0.5) / half
         ramp = torch.cat([ramp, ramp.flip(0)])
         size = good_size(2 * half + room)
-        middles = start + torch.arange(blocks, dtype=torch.float64) * half / rate
+        middles = start + torch.arange(blocks, dtype=torch.float64, device=iq.device) * half / rate
         coarse = self._coarse(middles, size, rate)
-        out = torch.zeros((blocks + 1) * half + size, dtype=iq.dtype, device=iq.device)
-        batch = max(1, BATCH // size)
-        for first in range(0, blocks, batch):
-            some = slice(first, min(first + batch, blocks))
-            response = self._over(coarse[some], size, rate, iq.device)
+        halves = -(-size // half)
+        out = torch.zeros(blocks + halves, half, dtype=iq.dtype, device=iq.device)
+        for some in batches(blocks, size, BATCH, iq.device):
+            response = self._over(coarse[some], size, rate)
             pieces = torch.fft.ifft(torch.fft.fft(padded.unfold(0, 2 * half, half)[some] * ramp, size).mul_(response))
-            for j, piece in enumerate(pieces, first):
-                out[j * half : j * half + size] += piece
-        return out[half : half + len(iq)]
+            for late in reversed(range(halves)):  # each half of all the pieces at once
+                part = pieces[:, late * half : (late + 1) * half]
+                out[some.start + late : some.stop + late, : part.shape[1]] += part
+        return out.view(-1)[half : half + len(iq)]
 
     def _step(self, size: int, rate: float) -> int:
         """Bins of an FFT of `size` samples from one computed response to the next, no denser than paths need."""
@@ -117,12 +119,12 @@ class Channel:
     def _coarse(self, times: torch.Tensor, size: int, rate: float) -> torch.Tensor:
         """Responses every `_step` bins, from the lowest frequency on: complex64 [T, K]."""
         step = self._step(size, rate)
-        bins = torch.arange(-(-size // step) + 1, dtype=torch.float64) * step - size // 2
+        bins = torch.arange(-(-size // step) + 1, dtype=torch.float64, device=times.device) * step - size // 2
         return self.response(times, bins * rate / size)
 
-    def _over(self, coarse: torch.Tensor, size: int, rate: float, device: torch.device) -> torch.Tensor:
+    def _over(self, coarse: torch.Tensor, size: int, rate: float) -> torch.Tensor:
         """`_coarse`'s responses interpolated and in an FFT's order: complex64 [T, size]."""
-        return torch.fft.ifftshift(between(coarse.to(device), self._step(size, rate))[:, :size], dim=1)
+        return torch.fft.ifftshift(between(coarse, self._step(size, rate))[:, :size], dim=1)
 
 
 def _turned(turns: torch.Tensor) -> torch.Tensor:

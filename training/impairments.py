@@ -16,6 +16,7 @@ from functools import lru_cache
 
 import torch
 
+from training.batches import batches
 from training.lines import between
 from training.waveforms.waveform import squared
 
@@ -26,7 +27,7 @@ PLL_BANDWIDTH = 30e3  # Hz, up to which a synthesiser's phase noise is flat
 CLOCK_BLOCK = 512  # samples resampled with one delay: 25 ppm move it by 0.013 of a sample meanwhile
 CLOCK_GUARD = 32
 CLOCK_STEPS = 256  # of a sample: finer than what the delay moves within a block
-CLOCK_BATCH = 128  # blocks transformed together: what a cache holds
+CLOCK_BATCH = {"cpu": 73728}  # samples of blocks transformed together
 
 
 @dataclass
@@ -127,19 +128,19 @@ class Receiver:
             iq = _resample(iq, self.clock_ppm * 1e-6)
         work = torch.nn.functional.pad(iq, (0, -count % TILE))
         if self.phase_noise:
-            work *= between(self._phase(len(work), samp_rate).to(work.device), _course_step(samp_rate))
+            work *= between(self._phase(len(work), samp_rate).to(work.device, non_blocking=True), _course_step(samp_rate))
         if self.iq_db is not None:
             work.add_(work.conj().resolve_conj(), alpha=cmath.rect(10 ** (-self.iq_db / 20), self.iq_angle))
         if self.flicker_db is not None:
-            work += between(self._flicker(len(work), samp_rate).to(work.device), _course_step(samp_rate))
+            work += between(self._flicker(len(work), samp_rate).to(work.device, non_blocking=True), _course_step(samp_rate))
         self._add_lines(work, samp_rate)
         work = work[:count]
         parts = torch.view_as_real(work)
         for instant, step in self.agc:
             parts[int(instant * count) :] *= 10 ** (step / 20)
         if self.compression_db is not None or self.bits is not None:
-            rms = float(torch.linalg.vector_norm(parts)) / math.sqrt(2 * count) or 1.0
-            self._saturate(work, rms)
+            rms = torch.linalg.vector_norm(parts).double() / math.sqrt(2 * count)  # a number that stays on the device
+            self._saturate(work, torch.where(rms > 0, rms, 1.0))
         for begin, length in self.gaps:
             parts[int(begin * count) : int((begin + length) * count)] = 0
         for begin, length in self.splices:
@@ -165,19 +166,20 @@ class Receiver:
         amplitude = (samp_rate * LINE * 10 ** (torch.tensor([line[1] for line in lines], dtype=torch.float64) / 10)).sqrt()
         row = (place[None] * TILE * torch.arange(len(work) // TILE, dtype=torch.float64)[:, None]) % 1 * 2 * math.pi
         along = place[:, None] * torch.arange(TILE, dtype=torch.float64)[None] % 1 * 2 * math.pi
-        outer = torch.polar(torch.ones_like(row), row).to(torch.complex64).to(work.device)
-        inner = torch.polar(amplitude[:, None].expand_as(along).contiguous(), along).to(torch.complex64).to(work.device)
-        work.view(-1, TILE).addmm_(outer, inner)
+        outer = torch.polar(torch.ones_like(row), row)
+        inner = torch.polar(amplitude[:, None].expand_as(along).contiguous(), along)
+        factors = (f.to(torch.complex64).to(work.device, non_blocking=True) for f in (outer, inner))
+        work.view(-1, TILE).addmm_(*factors)
 
-    def _saturate(self, work: torch.Tensor, rms: float) -> None:
+    def _saturate(self, work: torch.Tensor, rms: torch.Tensor) -> None:
         """Amplifier and converter, in place."""
         if self.compression_db is not None:  # C. Rapp's solid-state amplifier with p = 1
             limit = 2 * rms**2 * 10 ** (self.compression_db / 10)
-            work *= squared(work).div_(limit).add_(1).rsqrt_()
+            work *= squared(work).div_(limit.float()).add_(1).rsqrt_()
         if self.bits is not None:
             levels = 2 ** (self.bits - 1)
             scale = levels / (rms * 10 ** (self.headroom_db / 20))
-            torch.view_as_real(work).mul_(scale).round_().clamp_(-levels, levels - 1).mul_(1 / scale)
+            torch.view_as_real(work).mul_(scale.float()).round_().clamp_(-levels, levels - 1).mul_((1 / scale).float())
 
     def _phase(self, count: int, samp_rate: float) -> torch.Tensor:
         """Rotations complex64 [points] of a synthesiser: phase noise flat to PLL_BANDWIDTH, then falling as 1/f^2."""
@@ -231,21 +233,21 @@ def _resample(iq: torch.Tensor, error: float) -> torch.Tensor:
     begin = (first + whole).long() - CLOCK_GUARD
     before = max(0, -int(begin.min()))
     padded = torch.cat([iq[:1].expand(before), iq, iq[-1:].expand(max(0, int(begin.max()) + size - count))])
-    pieces, ramps = padded.unfold(0, size, 1), _ramps(size).to(device)
-    begin = (begin + before).to(device)
-    ramp = ((late - whole + 0.5) * CLOCK_STEPS).round().long().to(device)
+    pieces, ramps = padded.unfold(0, size, 1), _ramps(size, device)
+    begin = (begin + before).to(device, non_blocking=True)
+    ramp = ((late - whole + 0.5) * CLOCK_STEPS).round().long().to(device, non_blocking=True)
     out = torch.empty(len(first), CLOCK_BLOCK, dtype=iq.dtype, device=device)
-    for some in torch.arange(len(first), device=device).split(CLOCK_BATCH):
+    for some in batches(len(first), size, CLOCK_BATCH, device):
         spectrum = torch.fft.fft(pieces.index_select(0, begin[some])).mul_(ramps.index_select(0, ramp[some]))
-        out[some[0] : some[-1] + 1] = torch.fft.ifft(spectrum)[:, CLOCK_GUARD : CLOCK_GUARD + CLOCK_BLOCK]
+        out[some] = torch.fft.ifft(spectrum)[:, CLOCK_GUARD : CLOCK_GUARD + CLOCK_BLOCK]
     return out.view(-1)[:count]
 
 
 @lru_cache(maxsize=2)
-def _ramps(size: int) -> torch.Tensor:
+def _ramps(size: int, device: torch.device) -> torch.Tensor:
     """Phase ramps that delay a block by -1/2 to 1/2 of a sample: complex64 [CLOCK_STEPS + 1, size]."""
     turns = (torch.arange(CLOCK_STEPS + 1) / CLOCK_STEPS - 0.5)[:, None] * torch.fft.fftfreq(size, dtype=torch.float64)
-    return torch.polar(torch.ones_like(turns), 2 * math.pi * turns).to(torch.complex64)
+    return torch.polar(torch.ones_like(turns), 2 * math.pi * turns).to(torch.complex64).to(device)
 
 
 def random_receiver(rng: torch.Generator) -> Receiver:

@@ -27,6 +27,10 @@ CURVE_TURN = 0.03  # turns of a channel's latest path from point to point: -48 d
 def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
     """-> complex64 [count]; white noise of density 1 per Hz in front of the receiver, seeded by the scene."""
     device = torch.device(device)
+    # grids go there before anything else is asked of the device, so that they wait for nothing
+    emitters = [replace(e, waveform=e.waveform.to(device)) if isinstance(e.waveform, OfdmWaveform) else e
+                for e in scene.emitters]
+    levels = [math.sqrt(e.gain(scene.duration)) for e in emitters]
     rate = scene.samp_rate
     span = _smooth(math.ceil((scene.duration + 2 * LEAD) / SPAN_STEP)) * SPAN_STEP
     bins = round(span * rate)
@@ -41,8 +45,8 @@ def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
         spectrum[: bins - bins // 2] *= gain[bins // 2 :]
         spectrum[bins - bins // 2 :] *= gain[: bins // 2]
     offset = receiver.carrier_offset if receiver else 0.0
-    for emitter in scene.emitters:
-        _add(spectrum, replace(emitter, center=emitter.center + offset), scene, span)
+    for emitter, level in zip(emitters, levels, strict=True):
+        _add(spectrum, replace(emitter, center=emitter.center + offset), level, scene, span)
     iq = _samples_of(spectrum)[round(LEAD * rate) :][: scene.count]
     if not receiver:
         return iq
@@ -50,8 +54,8 @@ def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
     return replace(receiver, carrier_offset=0.0, tilt_db=0.0, ripple_db=0.0, edge_db=0.0).apply(iq, rate)
 
 
-def _add(spectrum: torch.Tensor, emitter: Emitter, scene: Scene, span: float) -> None:
-    """Adds an emitter's Fourier coefficients (amplitude per bin) to the scene's, in place."""
+def _add(spectrum: torch.Tensor, emitter: Emitter, level: float, scene: Scene, span: float) -> None:
+    """Adds an emitter's Fourier coefficients (amplitude per bin) to the scene's, in place; level: of its amplitude."""
     waveform, device = emitter.waveform, spectrum.device
     count = round(waveform.native_rate * span)
     rate = count / span  # the native rate, to a part in a million where it does not divide the span
@@ -73,8 +77,8 @@ def _add(spectrum: torch.Tensor, emitter: Emitter, scene: Scene, span: float) ->
     if last < 0:
         part = part[: last - first]
     step = _curve_step(emitter, scene, len(part), span)
-    freqs = (first + torch.arange(-(-len(part) // step) + 1, dtype=torch.float64) * step) / span
-    part *= between(_curve(emitter, scene, freqs, rate).to(device), step)[: len(part)]
+    freqs = (first + torch.arange(-(-len(part) // step) + 1, dtype=torch.float64, device=device) * step) / span
+    part *= between(_curve(emitter, level, scene, freqs, rate), step)[: len(part)]
     at = (first + whole) % len(spectrum)
     while len(part):  # what lies beyond an end of the band comes in at the other
         room = min(len(part), len(spectrum) - at)
@@ -111,16 +115,17 @@ def _curve_step(emitter: Emitter, scene: Scene, bins: int, span: float) -> int:
     return max(1, step)
 
 
-def _curve(emitter: Emitter, scene: Scene, freqs: torch.Tensor, rate: float) -> torch.Tensor:
+def _curve(emitter: Emitter, level: float, scene: Scene, freqs: torch.Tensor, rate: float) -> torch.Tensor:
     """What an emitter's spectrum is multiplied by at freqs [K], Hz from its centre, complex64 [K]: its level, its
     filters, the receiver's, and its channel where that stands still."""
-    curve = emitter.filter_gain(freqs) * _edge(freqs, rate) * math.sqrt(emitter.gain(scene.duration))
+    curve = emitter.filter_gain(freqs) * _edge(freqs, rate) * level
     if scene.receiver:
         curve = curve * scene.receiver.band_edge((freqs + emitter.center) / scene.samp_rate).sqrt()
     curve = curve.to(torch.complex64)
     if not _stands_still(emitter, scene):
         return curve
-    return curve * emitter.channel.response(response_times(emitter.channel, scene.duration), freqs)[0]
+    middle = response_times(emitter.channel, scene.duration).to(freqs.device, non_blocking=True)
+    return curve * emitter.channel.response(middle, freqs)[0]
 
 
 def _fades_by_symbol(emitter: Emitter) -> bool:
@@ -137,13 +142,14 @@ def _samples(waveform: object, count: int, device: torch.device, channel: object
 
     channel: acts on the resource elements, each symbol through the response in its middle."""
     if not isinstance(waveform, OfdmWaveform):
-        return waveform.iq(count).to(device)
+        return waveform.iq(count).to(device, non_blocking=True)
     total = torch.zeros(count, dtype=torch.complex64, device=device)
     for grid in waveform.grids:
-        re = grid.re.to(device)
+        re = grid.re
         if channel is not None:
-            freqs = grid.first_subcarrier + torch.arange(grid.subcarriers, dtype=torch.float64) * grid.scs
-            re = re * channel.response(grid.start + grid.cp + 0.5 / grid.scs, freqs).to(device)
+            freqs = grid.first_subcarrier + torch.arange(grid.subcarriers, dtype=torch.float64, device=device) * grid.scs
+            middles = (grid.start + grid.cp + 0.5 / grid.scs).to(device, non_blocking=True)
+            re = re * channel.response(middles, freqs)
         total += modulate(replace(grid, re=re, start=grid.start + LEAD), waveform.native_rate, count)
     return total
 

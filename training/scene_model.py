@@ -75,17 +75,19 @@ class Emitter:
         total = used = 0.0
         for grid in self.waveform.grids:
             power = grid.power[grid.heard(duration)]
-            total += float(power.sum()) * grid.scs
-            used += float(power.sign().sum()) * grid.scs
+            sums = torch.stack([power.sum(), power.sign().sum()]).cpu().tolist()
+            total, used = total + sums[0] * grid.scs, used + sums[1] * grid.scs
         return total / used if used else 1.0
 
     def channel_power(self, duration: float) -> float:
         """Mean |H|^2 over what is sent in the frame: each resource element counts with its power."""
         waveform = self.waveform
-        if self.channel is None or waveform.active is None:
+        if self.channel is None:
             return 1.0
         times = response_times(self.channel, duration)
         if not isinstance(waveform, OfdmWaveform):
+            if waveform.active is None:
+                return 1.0
             freqs = torch.linspace(*waveform.active, 129, dtype=torch.float64)
             return max(float(self.channel.power(times, freqs).mean()), 1e-12)
         total = arrived = 0.0
@@ -96,16 +98,17 @@ class Emitter:
                 continue
             power = grid.power[int(inside[0]) : int(inside[-1]) + 1]
             if len(times) > 1:
-                when = torch.bucketize(middle[inside], (times[1:] + times[:-1]) / 2)
-                sent = power.new_zeros(len(times), power.shape[1]).index_add_(0, when.to(power.device), power)
+                when = torch.bucketize(middle[inside], (times[1:] + times[:-1]) / 2).to(power.device, non_blocking=True)
+                sent = power.new_zeros(len(times), power.shape[1]).index_add_(0, when, power)
             else:
                 sent = power.sum(0, keepdim=True)
             group = max(1, int(60e3 / grid.scs), power.shape[1] // 400)  # subcarriers that fade alike
             sent = torch.nn.functional.pad(sent, (0, -sent.shape[1] % group)).reshape(len(times), -1, group).sum(-1)
-            middles = (torch.arange(sent.shape[1], dtype=torch.float64) + 0.5) * group - 0.5
-            heard = self.channel.power(times, grid.first_subcarrier + middles * grid.scs).to(sent.device)
-            arrived += float((sent * heard).sum()) * grid.scs
-            total += float(sent.sum()) * grid.scs
+            middles = (torch.arange(sent.shape[1], dtype=torch.float64, device=sent.device) + 0.5) * group - 0.5
+            there = times.to(sent.device, non_blocking=True)
+            heard = self.channel.power(there, grid.first_subcarrier + middles * grid.scs)
+            sums = torch.stack([(sent * heard).sum(), sent.sum()]).cpu().tolist()
+            arrived, total = arrived + sums[0] * grid.scs, total + sums[1] * grid.scs
         return max(arrived / total, 1e-12) if total else 1.0
 
 

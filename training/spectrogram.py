@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import torch
 
+from training.batches import batches
 from training.waveforms.waveform import squared
 
-BINS_AT_ONCE = {"cpu": 1 << 17}  # of a batch of FFTs: on a CPU what its cache holds
-BINS_ELSEWHERE = 1 << 22  # bounds their memory
+BINS_AT_ONCE = {"cpu": 1 << 17}  # of a batch of FFTs
 
 
 def frame_geometry(count: int, rows: int, columns: int, overlap: float = 0.5) -> tuple[int, int]:
@@ -31,15 +30,17 @@ def pixel_power(iq: torch.Tensor, rows: int = 256, columns: int = 256, overlap: 
     Samples that are not finite count as zero.
     """
     hop, segments = frame_geometry(iq.shape[1], rows, columns, overlap)
-    if not bool(torch.isfinite(torch.view_as_real(iq).sum())):  # one pass where, as nearly always, all are
+    # elsewhere than on a CPU, to ask is to wait; here it is one pass where, as nearly always, all are finite
+    if iq.device.type != "cpu" or not bool(torch.isfinite(torch.view_as_real(iq).sum())):
         iq = torch.where(torch.isfinite(iq.real) & torch.isfinite(iq.imag), iq, torch.zeros_like(iq))
     window = torch.hann_window(columns, periodic=True, device=iq.device)
     row = torch.arange(segments, device=iq.device) * rows // segments
     total = torch.zeros(iq.shape[0], rows, columns, device=iq.device)
     pieces = iq.unfold(1, columns, hop)
-    for part in _parts(segments, iq.shape[0] * columns, iq.device):
+    for part in batches(segments, iq.shape[0] * columns, BINS_AT_ONCE, iq.device):
         total.index_add_(1, row[part], squared(torch.fft.fft(pieces[:, part] * window)))
-    total /= torch.bincount(row, minlength=rows)[:, None]
+    bounds = -(-torch.arange(rows + 1, device=iq.device) * segments // rows)
+    total /= torch.diff(bounds)[:, None]  # segments of each row
     return torch.fft.fftshift(total, dim=2)
 
 
@@ -93,7 +94,7 @@ def mathworks_image(iq: torch.Tensor, size: int = 256) -> torch.Tensor:
     image = torch.empty(iq.shape[0], size, size, device=iq.device)
     low = torch.full((iq.shape[0], 1, 1), torch.inf, device=iq.device)
     high = -low
-    for part in _parts(pieces.shape[1], iq.shape[0] * 4096, iq.device):
+    for part in batches(pieces.shape[1], iq.shape[0] * 4096, BINS_AT_ONCE, iq.device):
         power = torch.fft.fftshift(squared(torch.fft.fft(pieces[:, part] * window, 4096)), dim=2)
         low = torch.minimum(low, power.amin((1, 2), keepdim=True))
         high = torch.maximum(high, power.amax((1, 2), keepdim=True))
@@ -101,12 +102,6 @@ def mathworks_image(iq: torch.Tensor, size: int = 256) -> torch.Tensor:
         image[:, here] = power[:, kept_rows[here] - part.start][:, :, kept_columns]
     low, high, level = (10 * torch.log10(p.clamp(min=torch.finfo(p.dtype).tiny)) for p in (low, high, image))
     return ((level - low) / (high - low).clamp(min=1e-6)).unsqueeze(1)
-
-
-def _parts(segments: int, bins: int, device: torch.device) -> Iterator[slice]:
-    """Slices of the segments, `bins` of FFTs in each segment of the batch, as many as one batch of FFTs should be."""
-    step = max(1, BINS_AT_ONCE.get(device.type, BINS_ELSEWHERE) // bins)
-    return (slice(first, min(first + step, segments)) for first in range(0, segments, step))
 
 
 def _nearest(count: int, size: int, device: torch.device) -> torch.Tensor:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -41,6 +41,10 @@ class Grid:
         low = self.first_subcarrier - self.scs / 2
         return low, low + self.subcarriers * self.scs
 
+    def to(self, device: torch.device) -> Grid:
+        """Its elements there; where they stand in time stays with who plans."""
+        return replace(self, re=self.re.to(device, non_blocking=True))
+
     @cached_property
     def power(self) -> torch.Tensor:
         """|re|^2, float32 [symbols, subcarriers]; worked out once, when the grid is complete."""
@@ -76,6 +80,9 @@ class OfdmWaveform:
     duration: float
     info: dict = field(default_factory=dict)
 
+    def to(self, device: torch.device) -> OfdmWaveform:
+        return replace(self, grids=[grid.to(device) for grid in self.grids])
+
     @cached_property
     def active(self) -> tuple[float, float] | None:
         bands = [b for b in (g.active_band(self.duration) for g in self.grids) if b]
@@ -102,30 +109,31 @@ def modulate(grid: Grid, rate: float, count: int) -> torch.Tensor:
     symbols = grid.re.shape[0]
     if not symbols:
         return torch.zeros(count, dtype=torch.complex64, device=device)
-    spectrum = torch.zeros(symbols, nfft, dtype=torch.complex64, device=device)
+    spectrum = torch.zeros(symbols + 1, nfft, dtype=torch.complex64, device=device)  # the last: silence
     lowest = shift % nfft
     below = min(grid.subcarriers, nfft - lowest)
-    spectrum[:, lowest : lowest + below] = grid.re[:, :below]
-    spectrum[:, : grid.subcarriers - below] = grid.re[:, below:]
+    spectrum[:-1, lowest : lowest + below] = grid.re[:, :below]
+    spectrum[:-1, : grid.subcarriers - below] = grid.re[:, below:]
     useful = torch.fft.ifft(spectrum, norm="forward").mul_(grid.scs**0.5)
     # every symbol is three pieces of the output: its prefix, its useful part, silence until the next begins
     start = torch.round(grid.start * rate).long()
     middle = start + torch.round(grid.cp * rate).long()
     until = torch.cat([start[1:], start.new_tensor([count])])[:, None]
     edges = torch.minimum(torch.stack([start, middle, middle + nfft], 1), until).clamp(0, count).flatten()
-    lengths = torch.diff(edges, append=edges.new_tensor([count])).to(device)
+    lengths = torch.diff(edges, append=edges.new_tensor([count])).to(device, non_blocking=True)
     n = torch.arange(int(edges[0]), count, device=device, dtype=torch.int32)
-    # sample n of the output is sample n + offset of all useful parts in a row
+
+    def spread(of_piece: torch.Tensor) -> torch.Tensor:
+        return torch.repeat_interleave(of_piece.to(device, non_blocking=True), lengths, output_size=len(n))
+
+    # sample n of the output is sample n + offset of all useful parts in a row; beyond their end there is silence
     offset = torch.arange(symbols) * nfft - middle
-    offset = torch.stack([offset + nfft, offset, offset], 1).flatten().to(device, torch.int32)
-    place = torch.repeat_interleave(offset, lengths).add_(n).clamp_(max=useful.numel() - 1)
+    offset = torch.stack([offset + nfft, offset, torch.full_like(offset, useful.numel())], 1).flatten().int()
+    place = spread(offset).add_(n).clamp_(max=useful.numel() - 1)
     sample = useful.flatten().index_select(0, place)
-    silence = torch.stack([edges[2::3], torch.cat([edges[3::3], edges.new_tensor([count])])], 1) - edges[0]
-    for begin, end in silence[silence[:, 1] > silence[:, 0]].tolist():
-        sample[begin:end] = 0
     fraction = first - shift
     if fraction:  # an uplink grid stands half a subcarrier off, its phase reset at each useful part (TS 36.211 5.6)
-        into = n - torch.repeat_interleave(middle.to(device).repeat_interleave(3), lengths)
+        into = n - spread(middle.repeat_interleave(3))
         turn = (2 * torch.pi * fraction / nfft) * into.float()
         sample *= torch.polar(torch.ones_like(turn), turn)
     return torch.nn.functional.pad(sample, (count - len(n), 0)) if len(n) < count else sample

@@ -1,0 +1,18 @@
+# SPDX-FileCopyrightText: 2026 the gr-ata authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much to transform at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+ELSEWHERE = 1 << 23  # bins: what bounds the memory of a device that wants few and large steps
+
+
+def batches(count: int, size: int, at_once: dict[str, int], device: torch.device) -> Iterator[slice]:
+    """Slices of `count` transforms of `size` bins, together as many bins as `at_once` says for a type of device: on a CPU
+    what its cache holds."""
+    step = max(1, at_once.get(device.type, ELSEWHERE) // size)
+    return (slice(first, min(first + step, count)) for first in range(0, count, step))
