@@ -4,11 +4,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 
 
 def between(points: torch.Tensor, step: int) -> torch.Tensor:
     """Points [..., P + 1] -> [..., P step]: each point and what lies straight between it and the next."""
-    share = (torch.arange(step, device=points.device) / step).to(points.dtype)
     rise = (points[..., 1:] - points[..., :-1])[..., None]
-    return torch.addcmul(points[..., :-1, None], rise, share).flatten(-2)
+    return torch.addcmul(points[..., :-1, None], rise, _shares(step, points.dtype, points.device)).flatten(-2)
+
+
+@lru_cache(maxsize=64)
+def _shares(step: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    return (torch.arange(step) / step).to(dtype).to(device)

@@ -40,8 +40,8 @@ def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
     receiver = scene.receiver
     if receiver:
         step = -(-bins // CURVE_POINTS)
-        freqs = (torch.arange(CURVE_POINTS + 1, device=device) * step - bins // 2) / bins
-        gain = between(receiver.power_response(freqs).sqrt(), step)[:bins]
+        freqs = (torch.arange(CURVE_POINTS + 1) * step - bins // 2) / bins
+        gain = between(receiver.power_response(freqs).sqrt().to(device, non_blocking=True), step)[:bins]
         spectrum[: bins - bins // 2] *= gain[bins // 2 :]
         spectrum[bins - bins // 2 :] *= gain[: bins // 2]
     offset = receiver.carrier_offset if receiver else 0.0
@@ -77,8 +77,9 @@ def _add(spectrum: torch.Tensor, emitter: Emitter, level: float, scene: Scene, s
     if last < 0:
         part = part[: last - first]
     step = _curve_step(emitter, scene, len(part), span)
-    freqs = (first + torch.arange(-(-len(part) // step) + 1, dtype=torch.float64, device=device) * step) / span
-    part *= between(_curve(emitter, level, scene, freqs, rate), step)[: len(part)]
+    freqs = (first + torch.arange(-(-len(part) // step) + 1, dtype=torch.float64) * step) / span
+    curve = _curve(emitter, level, scene, freqs, rate).to(device, non_blocking=True)
+    part *= between(curve, step)[: len(part)]
     at = (first + whole) % len(spectrum)
     while len(part):  # what lies beyond an end of the band comes in at the other
         room = min(len(part), len(spectrum) - at)
@@ -117,15 +118,17 @@ def _curve_step(emitter: Emitter, scene: Scene, bins: int, span: float) -> int:
 
 def _curve(emitter: Emitter, level: float, scene: Scene, freqs: torch.Tensor, rate: float) -> torch.Tensor:
     """What an emitter's spectrum is multiplied by at freqs [K], Hz from its centre, complex64 [K]: its level, its
-    filters, the receiver's, and its channel where that stands still."""
+    filters, the receiver's, and its channel where that stands still.
+
+    So few points are the CPU's on any device: to one of many cores each of these steps is as long as one over all samples.
+    """
     curve = emitter.filter_gain(freqs) * _edge(freqs, rate) * level
     if scene.receiver:
         curve = curve * scene.receiver.band_edge((freqs + emitter.center) / scene.samp_rate).sqrt()
     curve = curve.to(torch.complex64)
     if not _stands_still(emitter, scene):
         return curve
-    middle = response_times(emitter.channel, scene.duration).to(freqs.device, non_blocking=True)
-    return curve * emitter.channel.response(middle, freqs)[0]
+    return curve * emitter.channel.response(response_times(emitter.channel, scene.duration), freqs)[0]
 
 
 def _fades_by_symbol(emitter: Emitter) -> bool:

@@ -104,9 +104,9 @@ class Emitter:
                 sent = power.sum(0, keepdim=True)
             group = max(1, int(60e3 / grid.scs), power.shape[1] // 400)  # subcarriers that fade alike
             sent = torch.nn.functional.pad(sent, (0, -sent.shape[1] % group)).reshape(len(times), -1, group).sum(-1)
-            middles = (torch.arange(sent.shape[1], dtype=torch.float64, device=sent.device) + 0.5) * group - 0.5
-            there = times.to(sent.device, non_blocking=True)
-            heard = self.channel.power(there, grid.first_subcarrier + middles * grid.scs)
+            middles = (torch.arange(sent.shape[1], dtype=torch.float64) + 0.5) * group - 0.5
+            heard = self.channel.power(times, grid.first_subcarrier + middles * grid.scs)
+            heard = heard.to(sent.device, non_blocking=True)
             sums = torch.stack([(sent * heard).sum(), sent.sum()]).cpu().tolist()
             arrived, total = arrived + sums[0] * grid.scs, total + sums[1] * grid.scs
         return max(arrived / total, 1e-12) if total else 1.0

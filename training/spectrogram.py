@@ -39,8 +39,8 @@ def pixel_power(iq: torch.Tensor, rows: int = 256, columns: int = 256, overlap: 
     pieces = iq.unfold(1, columns, hop)
     for part in batches(segments, iq.shape[0] * columns, BINS_AT_ONCE, iq.device):
         total.index_add_(1, row[part], squared(torch.fft.fft(pieces[:, part] * window)))
-    bounds = -(-torch.arange(rows + 1, device=iq.device) * segments // rows)
-    total /= torch.diff(bounds)[:, None]  # segments of each row
+    bounds = -(-torch.arange(rows + 1) * segments // rows)
+    total /= torch.diff(bounds)[:, None].to(iq.device, non_blocking=True)  # segments of each row
     return torch.fft.fftshift(total, dim=2)
 
 
