@@ -57,7 +57,9 @@ def at_once(work: Callable[[Job], dict[str, float]], processes: int, count: int,
 
 
 def _begin(together: Barrier) -> None:
-    torch.set_num_threads(1)
+    from training.workers import begin
+
+    begin()
     _one_each.together = together
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +31,7 @@ from training.scene_images import (
 from training.scene_iq import scene_iq
 from training.scene_model import Scene, mask_columns
 from training.spectrogram import mathworks_image, normalise, with_legend
+from training.workers import begin
 
 Example = tuple[torch.Tensor, torch.Tensor]
 FRONT_ENDS = ("ata", "mathworks")
@@ -154,15 +154,9 @@ class Batches(IterableDataset):
         """The same from worker processes, in order."""
         # CUDA does not outlive a fork
         afresh = workers and torch.device(getattr(self.source, "device", "cpu")).type != "cpu"
-        return iter(DataLoader(self, None, num_workers=workers, worker_init_fn=_quiet if workers else None,
+        return iter(DataLoader(self, None, num_workers=workers, worker_init_fn=begin if workers else None,
                                prefetch_factor=2 if workers else None,
                                multiprocessing_context="spawn" if afresh else None))  # fmt: skip
-
-
-def _quiet(_worker: int) -> None:
-    """Leaves Ctrl-C to the process that trains, and cores to the other workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
 
 
 def fixed_set(

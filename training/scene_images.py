@@ -31,6 +31,7 @@ from training.scene_draw import draw_scene
 from training.scene_iq import scene_iq
 from training.scene_model import Scene, mask_columns, truth
 from training.spectrogram import pixel_power
+from training.workers import begin
 
 FORMAT = 1
 ROWS = COLUMNS = 256
@@ -155,7 +156,7 @@ class _pool:
     """`map` here, or an ordered one over processes that leave Ctrl-C to the parent."""
 
     def __init__(self, workers: int):
-        self.pool = multiprocessing.get_context("spawn").Pool(workers, _quiet) if workers > 1 else None
+        self.pool = multiprocessing.get_context("spawn").Pool(workers, begin) if workers > 1 else None
 
     def __enter__(self):
         return partial(self.pool.imap, chunksize=4) if self.pool else map
@@ -164,13 +165,6 @@ class _pool:
         if self.pool:
             self.pool.terminate()
             self.pool.join()
-
-
-def _quiet() -> None:
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
 
 
 def _read_info(folder: Path) -> dict | None:
