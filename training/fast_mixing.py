@@ -17,6 +17,9 @@ LOBE_STEPS = 32  # samples of the lobe per column
 MOST_UNEVEN = 8.0  # a row that is loud for a ninth of its time
 NEAR = 6  # columns beside a grid in which every subcarrier's lobe is drawn by itself
 
+# PyTorch's default, said aloud: until it is, 2.11 and 2.12 warn in every process, `check_invariants` or not
+torch.sparse.check_sparse_tensor_invariants.disable()
+
 
 class Frame:
     """Geometry of a frame and the spans of time its rows see."""
@@ -85,7 +88,7 @@ def time_weights(grid: Grid, frame: Frame) -> tuple[torch.Tensor, torch.Tensor, 
     index = torch.from_numpy(np.stack([np.nonzero(used)[0], symbol[used]]))
     values, shape = torch.from_numpy(weights[used]), (frame.rows, len(starts))
     if len(starts) > frame.rows // 2:
-        mix = torch.sparse_coo_tensor(index, values, shape, is_coalesced=True, check_invariants=False)
+        mix = torch.sparse_coo_tensor(index, values, shape, is_coalesced=True)
     else:
         mix = torch.zeros(shape).index_put_(tuple(index), values)
     return mix, torch.from_numpy(spread), torch.from_numpy(along), torch.from_numpy(uneven)
