@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import torch
 
-ELSEWHERE = 1 << 23  # bins: what bounds the memory of a device that wants few and large steps
+ELSEWHERE = 1 << 23  # bins, 64 MB: bounds the memory of a device that wants few and large steps
 
 
 def batches(count: int, size: int, at_once: dict[str, int], device: torch.device) -> Iterator[slice]:
-    """Slices of `count` transforms of `size` bins, together as many bins as `at_once` says for a type of device: on a CPU
-    what its cache holds."""
+    """-> slices of `count` transforms of `size` bins, in order, each with as many bins as `at_once` says for the type of
+    device (on a CPU what its cache holds), or a single transform that has more."""
     step = max(1, at_once.get(device.type, ELSEWHERE) // size)
     return (slice(first, min(first + step, count)) for first in range(0, count, step))

@@ -172,7 +172,7 @@ class Receiver:
         work.view(-1, TILE).addmm_(*factors)
 
     def _saturate(self, work: torch.Tensor, rms: torch.Tensor) -> None:
-        """Amplifier and converter, in place."""
+        """Amplifier and converter, in place. rms: of I and Q each, float64 [] on the samples' device."""
         if self.compression_db is not None:  # C. Rapp's solid-state amplifier with p = 1
             limit = 2 * rms**2 * 10 ** (self.compression_db / 10)
             work *= squared(work).div_(limit.float()).add_(1).rsqrt_()

@@ -17,4 +17,5 @@ def between(points: torch.Tensor, step: int) -> torch.Tensor:
 
 @lru_cache(maxsize=64)
 def _shares(step: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """How far on the way to the next point each of `step` values is: [step], 0 to 1 - 1 / step."""
     return (torch.arange(step) / step).to(dtype).to(device)

@@ -81,6 +81,9 @@ class OfdmWaveform:
     info: dict = field(default_factory=dict)
 
     def to(self, device: torch.device) -> OfdmWaveform:
+        """The same with its grids there; itself where they are, with what has been worked out of them."""
+        if all(grid.re.device == device for grid in self.grids):
+            return self
         return replace(self, grids=[grid.to(device) for grid in self.grids])
 
     @cached_property
