@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures every figure that needs no radio, prints a table and writes build/bench.json.
+"""Measures every figure that needs no radio, prints a table of each part once it is done and writes build/bench.json.
 
 usage: python benchmarks/bench.py [PART ...]   (kernel, engines, flowgraph, scenes; all without arguments)
 """
@@ -37,20 +37,25 @@ def main() -> int:
         return 2
     sys.path[:0] = [str(ROOT), str(ROOT / "build" / "test_modules")]
     os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])
-    figures: dict[str, object] = {}
+    out = ROOT / "build" / "bench.json"
+    out.parent.mkdir(exist_ok=True)
+    figures: dict[str, object] = {"machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"}
+    show(figures)
     for part in parts:
         print(f"measuring {part} ...", file=sys.stderr, flush=True)
-        figures |= importlib.import_module(f"benchmarks.{part}").measure()
-    figures["machine"] = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+        measured = importlib.import_module(f"benchmarks.{part}").measure()
+        show(measured)
+        figures |= measured
+        out.write_text(json.dumps(figures, indent=1))
+    return 0
+
+
+def show(figures: dict[str, object]) -> None:
     for name, value in figures.items():
         shown = f"{value:10.3g}" if isinstance(value, float) else str(value)
         sign, goal = GOALS.get(name, ("", None))
         reached = "" if goal is None else f"  goal {sign} {goal:g}"
-        print(f"{name:32s} {shown}{reached}")
-    out = ROOT / "build" / "bench.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(figures, indent=1))
-    return 0
+        print(f"{name:32s} {shown}{reached}", flush=True)
 
 
 if __name__ == "__main__":

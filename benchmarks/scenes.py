@@ -13,7 +13,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
+import sys
 import time
+import warnings
 from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 
@@ -31,17 +33,25 @@ def measure() -> dict[str, float]:
     fast_image_ms. With a GPU also gpu_scenes_per_second, of a core gpu_draw_ms, gpu_make_ms and gpu_image_ms, which are
     launches and waiting, and of the GPU gpu_kernels and gpu_kernel_ms to a scene."""
     cores = len(os.sched_getaffinity(0))
+    figures: dict[str, float] = {}
     rate, iq = at_once(iq_scenes, cores, IQ_SCENES["cpu"])
-    frames, fast = at_once(fast_frames, cores, FAST_FRAMES)
-    figures = {"scenes_per_second": rate, "scenes_rss_mb": cores * iq.pop("rss_mb"), "fast_frames_per_second": frames,
-               **{f"iq_{name}": value for name, value in iq.items()},
-               **{f"fast_{name}": value for name, value in fast.items()}}  # fmt: skip
+    _keep(figures, "", {"scenes_per_second": rate, "scenes_rss_mb": cores * iq.pop("rss_mb")})
+    _keep(figures, "iq_", iq)
+    rate, fast = at_once(fast_frames, cores, FAST_FRAMES)
+    _keep(figures, "fast_", {"frames_per_second": rate, **fast})
     if torch.cuda.is_available():
         rate, gpu = at_once(iq_scenes, cores, IQ_SCENES["cuda"], "cuda")
         del gpu["rss_mb"]
-        gpu |= at_once(kernels, 1, 16, "cuda")[1]
-        figures |= {"gpu_scenes_per_second": rate, **{f"gpu_{name}": value for name, value in gpu.items()}}
+        _keep(figures, "gpu_", {"scenes_per_second": rate, **gpu})
+        _keep(figures, "gpu_", at_once(kernels, 1, 16, "cuda")[1])
     return figures
+
+
+def _keep(figures: dict[str, float], prefix: str, more: dict[str, float]) -> None:
+    """Adds figures, and says them at once: what is measured after them may fail or be cut short."""
+    more = {prefix + name: value for name, value in more.items()}
+    print(", ".join(f"{name} {value:.4g}" for name, value in more.items()), file=sys.stderr, flush=True)
+    figures |= more
 
 
 def at_once(work: Callable[[Job], dict[str, float]], processes: int, count: int, device: str = "cpu") -> tuple[float, dict]:
@@ -60,6 +70,7 @@ def _begin(together: Barrier) -> None:
     from training.workers import begin
 
     begin()
+    warnings.simplefilter("ignore")  # of as many processes as cores, between which figures would be lost
     _one_each.together = together
 
 
