@@ -185,5 +185,5 @@ def fixed_set(
 
 def _generates(path: Path) -> bool:
     """Whether a source file has a part in how a scene becomes an image."""
-    begins = ("scene", "fast", "channel", "impairments", "spectrogram")
+    begins = ("scene", "fast", "channel", "impairments", "spectrogram", "lines", "batches")
     return path.parent.name == "waveforms" or path.name.startswith(begins)
