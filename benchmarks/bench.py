@@ -26,6 +26,7 @@ GOALS = {
     "scenes_per_second": (">=", 8.0),
     "scenes_rss_mb": ("<=", 3000.0),
     "fast_frames_per_second": (">=", 80.0),
+    "gpu_scenes_per_second": (">=", 300.0),
 }
 
 

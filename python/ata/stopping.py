@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,9 +47,10 @@ def ended_by_signals(stop: Callable[[], None]) -> Iterator[None]:
 def ended_at_once_by_ctrl_c() -> Iterator[None]:
     """Around minutes in a call that is not Python: Ctrl-C, which Python would notice only after it, ends the process.
 
-    A handler of the program's own stays, and signals belong to the main thread.
+    A handler of the program's own stays, so does a prompt with all that was made at it, and signals belong to the main
+    thread.
     """
-    alone = threading.current_thread() is threading.main_thread()
+    alone = threading.current_thread() is threading.main_thread() and not hasattr(sys, "ps1")
     if not alone or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return

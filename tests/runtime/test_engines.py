@@ -156,7 +156,7 @@ def fake_cuda(monkeypatch: pytest.MonkeyPatch) -> list:
     """An ONNX Runtime that has CUDA but runs on the CPU. -> the providers that sessions were asked for."""
     session, asked = onnxruntime.InferenceSession, []
 
-    def opened(content: bytes, options: object, providers: list) -> onnxruntime.InferenceSession:
+    def opened(content: bytes, options: object, providers: list, **rest: object) -> onnxruntime.InferenceSession:
         asked.extend(providers)
         return session(content, options, providers=["CPUExecutionProvider"])
 
@@ -174,6 +174,23 @@ def test_cuda_that_falls_back_says_what_to_install_and_prints_nothing(
         OnnxRuntime(tiny, "onnxruntime-cuda")
     assert capfd.readouterr().out == ""
     assert str(said.value).endswith("fell back to CPUExecutionProvider; pip install 'onnxruntime-gpu[cuda,cudnn]'")
+
+
+def test_what_cuda_fails_with_is_said_and_nothing_printed(
+    tiny: ModelFile, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+) -> None:
+    """ONNX Runtime would print the failure on stdout and go on without CUDA."""
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("CUDA failure 2: out of memory")
+
+    monkeypatch.setattr(onnxruntime_engine, "missing_driver", lambda: None)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    monkeypatch.setattr(onnxruntime.InferenceSession, "_create_inference_session", fails)
+    with pytest.raises(AtaError, match="CUDA failure 2: out of memory"):
+        OnnxRuntime(tiny, "onnxruntime-cuda")
+    assert capfd.readouterr().out == ""
 
 
 def test_cuda_is_asked_for_all_bits_of_float32(tiny: ModelFile, fake_cuda: list) -> None:

@@ -40,7 +40,8 @@ class OnnxRuntime:
             if hasattr(onnxruntime, "preload_dlls"):
                 with redirect_stdout(StringIO()) as said:  # it prints what it misses, and records go to stdout
                     onnxruntime.preload_dlls()  # CUDA and cuDNN as pip installs them
-                log.debug("%s", said.getvalue())
+                if said.getvalue():
+                    log.debug("%s", said.getvalue())
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -50,12 +51,14 @@ class OnnxRuntime:
         # CUDA's matrix products and convolutions keep 10 bits of float32's 23 unless told otherwise.
         exact = {"use_tf32": "0"} if name == "onnxruntime-cuda" else {}
         try:
-            self._session = onnxruntime.InferenceSession(model.content(), options, providers=[(provider, exact)])
+            # Without fallback: else what fails goes on elsewhere, and says so on stdout.
+            self._session = onnxruntime.InferenceSession(
+                model.content(), options, providers=[(provider, exact)], enable_fallback=0
+            )
         except AtaError:
             raise
         except Exception as failure:  # ONNX Runtime has a dozen exception classes and no common one
             raise AtaError(f"engine {name} does not load {model.path}: {first_line(failure)}") from failure
-        self._session.disable_fallback()  # else a failing run would go on, elsewhere, in silence
         runs = self._session.get_providers()[0]
         if runs != provider:
             mend = "; pip install 'onnxruntime-gpu[cuda,cudnn]'" if name == "onnxruntime-cuda" else ""

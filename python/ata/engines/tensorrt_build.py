@@ -78,6 +78,13 @@ def build_engine(trt: ModuleType, logger: Any, model: ModelFile, asked: str) -> 
         model.path,
     )
     logger.began = logger.told = time.monotonic()
+    try:
+        return _built(trt, logger, model, asked)
+    finally:
+        logger.told = math.inf
+
+
+def _built(trt: ModuleType, logger: Any, model: ModelFile, asked: str) -> bytes:
     strongly_typed, flags = _strongly_typed(trt), trt.NetworkDefinitionCreationFlag
     flag = flags.STRONGLY_TYPED if strongly_typed else flags.EXPLICIT_BATCH
     builder = trt.Builder(logger)
@@ -97,7 +104,6 @@ def build_engine(trt: ModuleType, logger: Any, model: ModelFile, asked: str) -> 
     profile.set_shape("spectrogram", (1, *image), (1, *image), (LARGEST_BATCH, *image))
     config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, config)
-    logger.told = math.inf
     if plan is None:
         raise AtaError(f"engine tensorrt cannot build {model.path}: {logger.said or 'it does not say why'}")
     return bytes(plan)
