@@ -9,15 +9,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from training.models.rhythm import FREQS, Rhythm, legend
+from training.models.rhythm import FLATTEST, FREQS, Rhythm, legend
 
 REACH = 17  # pixels that a local mean takes
 ENLARGED = 4.0  # times, so that 5 dB weigh as much as 20 dB in the image itself
 RHYTHM_MIDDLE = 1.5  # what `Rhythm` says mostly lies between -3 and 0
+SHIFTS = (1, -1, 2, -2, 4, -4, 8, -8)  # columns between those whose courses are compared
+MERGED = 4  # rows: single ones are mostly chance
 LEGEND_MIDDLE = 1.5  # of both numbers of the legend, which lie between 0.2 and 3
 
 
-def conv(inputs: int, outputs: int, size: int | tuple[int, int] = 3, stride: int = 1) -> nn.Sequential:
+def conv(inputs: int, outputs: int, size: int | tuple[int, int] = 3, stride: int | tuple[int, int] = 1) -> nn.Sequential:
     """Convolution, batch norm (folded away on export) and ReLU."""
     padding = size // 2 if isinstance(size, int) else tuple(s // 2 for s in size)
     return nn.Sequential(
@@ -168,29 +170,76 @@ class Along(nn.Module):
         return self.leave(self.blocks(functional.relu(self.scaled(self.enter(x), scale))))
 
 
+class Fine(nn.Module):
+    """What each column does in time, at the image's own resolution in frequency.
+
+    Contrasts [N, 4, T, F] -> mean and maximum over time of 2 width features, [N, 4 width, 1, F].
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(conv(4, width // 2, 5, (4, 1)), conv(width // 2, 2 * width, 3, (2, 1)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return over_time(self.body(x))
+
+
+class Likeness(nn.Module):
+    """How much each column's course resembles those of its neighbours: picture [N, 1, T, F] -> [N, SHIFTS, 1, F].
+
+    Columns of one carrier often rise and fall together, those of two carriers seldom. The window makes direct neighbours
+    alike whatever they carry. It begins as the correlation with the column at each of `SHIFTS`, smaller where a course is
+    nearly flat (`FLATTEST`); beyond the band's edges there is nothing that is alike.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        reach = max(abs(s) for s in SHIFTS)
+        self.shift = nn.Conv2d(1, len(SHIFTS), (1, 2 * reach + 1), padding=(0, reach))
+        nn.init.zeros_(self.shift.bias)
+        nn.init.normal_(self.shift.weight, std=0.01)
+        with torch.no_grad():
+            for number, shift in enumerate(SHIFTS):
+                self.shift.weight[number, 0, 0, reach + shift] = 1
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        course = functional.avg_pool2d(picture, (MERGED, 1))
+        course = course + -1 * course.mean(2, keepdim=True)
+        variance = (course * course).mean(2, keepdim=True) + FLATTEST
+        course = course * torch.exp(-0.5 * torch.log(variance))
+        return (course * self.shift(course)).mean(2, keepdim=True)
+
+
 class Columns(nn.Module):
     """What each column is, at the image's own resolution in frequency: where a band's edges come from.
 
-    Stem [N, beside, T / 2, F / 2], image [N, 1, T, F] and, of each group of four columns, features over time
-    [N, 2 width, 1, F / 4], beat [N, beats, 1, F / 4] and along [N, width, 1, F / 4] -> [N, classes, 1, F].
+    Of each group of four columns, features over time [N, 2 width, 1, F / 4], beat [N, beats, 1, F / 4] and along
+    [N, width, 1, F / 4]; stem [N, beside, T / 2, F / 2]; and of each column what `Fine` and `Likeness` say and the picture
+    [N, 1, T, F] itself -> [N, classes, 1, F].
     """
 
-    def __init__(self, width: int, beside: int, beats: int, classes: int) -> None:
+    def __init__(self, width: int, beside: int, beats: int, scale: int, classes: int) -> None:
         super().__init__()
-        self.beat = nn.Conv2d(beats, width, 1)
-        self.features = nn.Conv2d(2 * width, width, 1)
-        self.stem = nn.Conv2d(2 * beside, width, 1)
-        self.image = nn.Conv2d(2, width, (1, 5), padding=(0, 2))
-        self.mix = nn.Sequential(*(conv(width, width, (1, 5)) for _ in range(3)))
-        self.head = nn.Conv2d(width, classes, 1)
+        inner = 2 * width
+        self.beat = nn.Conv2d(beats, inner, 1)
+        self.features = nn.Conv2d(2 * width, inner, 1)
+        self.along = nn.Conv2d(width, inner, 1)
+        self.stem = nn.Conv2d(2 * beside, inner, 1)
+        self.fine = nn.Conv2d(4 * beside, inner, 1)
+        self.picture = nn.Conv2d(2 + len(SHIFTS), inner, (1, 5), padding=(0, 2))
+        self.scaled = Scaled(scale, inner)
+        self.blocks = nn.Sequential(*(Stride(inner, reach) for reach in (1, 2, 4, 8, 2, 1)))
+        self.head = nn.Conv2d(inner, classes, 1)
 
     def forward(
-        self, features: torch.Tensor, stem: torch.Tensor, image: torch.Tensor, beat: torch.Tensor, along: torch.Tensor
-    ) -> torch.Tensor:
-        x = self.beat(beat) + self.features(features) + along
-        x = functional.interpolate(x, scale_factor=(1.0, 2.0), mode="nearest")
-        x = functional.interpolate(x + self.stem(over_time(stem)), scale_factor=(1.0, 2.0), mode="nearest")
-        return self.head(self.mix(functional.relu(x + self.image(over_time(image)))))
+        self, features: torch.Tensor, beat: torch.Tensor, along: torch.Tensor, stem: torch.Tensor, fine: torch.Tensor,
+        likeness: torch.Tensor, picture: torch.Tensor, scale: torch.Tensor,
+    ) -> torch.Tensor:  # fmt: skip
+        x = self.beat(beat) + self.features(features) + self.along(along)
+        x = functional.interpolate(x, scale_factor=(1.0, 2.0), mode="nearest") + self.stem(over_time(stem))
+        x = functional.interpolate(x, scale_factor=(1.0, 2.0), mode="nearest") + self.fine(fine)
+        x = x + self.picture(torch.cat([over_time(picture), likeness], 1))
+        return self.head(self.blocks(functional.relu(self.scaled(x, scale))))
 
 
 class AtaNet(nn.Module):
@@ -211,7 +260,7 @@ class AtaNet(nn.Module):
         self.beat = Beat(3 * w, 4 * w)
         self.stem = conv(4, w, 5, 2)
         self.quarter = nn.Sequential(conv(w, 2 * w, 3, 2), Residual(2 * w))
-        self.eighth = nn.Sequential(conv(2 * w, 4 * w, 3, 2), Residual(4 * w), AxisContext(4 * w))
+        self.eighth = nn.Sequential(conv(2 * w, 4 * w, 3, 2), AxisContext(4 * w))
         self.heard = nn.Conv2d(4 * w, 4 * w, 1)
         self.down = conv(4 * w, 8 * w, 3, 2)
         self.sixteenth = nn.Sequential(AxisContext(8 * w), AxisContext(8 * w))
@@ -220,17 +269,19 @@ class AtaNet(nn.Module):
         self.up_quarter = Up(4 * w, 2 * w)
         self.pixels = nn.Conv2d(2 * w, classes, 1)
         self.along = Along(3 * w, (4 + 16 + 4) * w, 6 * w, 2 * w)
-        self.columns = Columns(2 * w, w, 4 * w, classes)
+        self.fine, self.likeness = Fine(w), Likeness()
+        self.columns = Columns(2 * w, w, 4 * w, 3 * w, classes)
 
     def coarse(self, image: torch.Tensor) -> torch.Tensor:
         """The logits at a quarter of the rows, [N, C, T / 4, F]: what training looks at, for truth is constant in time."""
         scale = self.scale(image)
         picture = without_legend(image)
         beat = self.beat(image, picture, scale)
-        stem = self.stem(contrasts(picture))
+        contrasted = contrasts(picture)
+        stem = self.stem(contrasted)
         quarter = self.at_quarter(self.quarter(stem), scale)
         heard = self.heard(functional.avg_pool2d(beat, (1, 2)))
-        eighth = self.at_eighth(self.eighth[2](self.eighth[:2](quarter) + heard), scale)
+        eighth = self.at_eighth(self.eighth[1](self.eighth[0](quarter) + heard), scale)
         sixteenth = self.sixteenth(self.at_sixteenth(self.down(eighth), scale))
         x = self.up_quarter(self.context(self.up_eighth(sixteenth, eighth)), quarter)
         x = self.at_end(x, scale)
@@ -238,7 +289,8 @@ class AtaNet(nn.Module):
         bottom = functional.interpolate(over_time(sixteenth), scale_factor=(1.0, 4.0), mode="nearest")
         features = over_time(x)
         along = self.along(torch.cat([beat, bottom, features], 1), scale)
-        return wide + self.columns(features, stem, picture, beat, along)
+        fine, likeness = self.fine(contrasted), self.likeness(picture)
+        return wide + self.columns(features, beat, along, stem, fine, likeness, picture, scale)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return functional.interpolate(self.coarse(image), scale_factor=(4.0, 1.0), mode="bilinear", align_corners=False)
