@@ -27,10 +27,11 @@ from torch import distributed
 from tqdm import tqdm
 
 from training.ata import VARIANTS
-from training.data import FRONT_ENDS, VALIDATION_SEEDS, Batches, Drawn, Stored, fixed_set
+from training.data import FRONT_ENDS, VALIDATION_SEEDS, Batches, Drawn, Source, Stored, fixed_set
 from training.errors import DataError
 from training.export import read_checkpoint, with_engine
 from training.models import NAMES
+from training.pairs import PRESET, Pairs
 from training.scene_draw import PRESETS
 from training.tensorrt_engine import import_tensorrt
 from training.trainer import Trainer
@@ -48,6 +49,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--weight", type=float, default=0.01, help="of the adversarial term")
     parser.add_argument("--width", type=int, help="channels of the segmenter's first layer (default: its own)")
     parser.add_argument("--preset", choices=PRESETS, default="wideband", help="scenes to train on")
+    parser.add_argument("--pairs", action="store_true", help="frames of --preset paper also two and two, summed")
     parser.add_argument("--data", type=Path, help="folder of `scene.py --images` to train on, instead of a preset")
     parser.add_argument("--front-end", choices=FRONT_ENDS, default="ata", help="how samples become images")
     parser.add_argument("--minutes", type=float, default=10.0, help="training time, over which the rate falls to zero")
@@ -80,6 +82,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
             parser.error(f"--{name} must be more than 0")
     if not 0 <= args.iq_share <= 1 or args.workers < 0 or args.seed < 0:
         parser.error("--iq-share lies between 0 and 1, --workers and --seed are not negative")
+    if args.pairs and (args.preset, args.front_end, args.data) != (PRESET, "ata", None):
+        parser.error(f"--pairs sums frames of --preset {PRESET}, as the front end `ata` sees them")
     if args.data and args.front_end != "ata":
         parser.error("--data holds images of the front end `ata`: leave --front-end out")
     return args
@@ -106,6 +110,16 @@ class Ranks:
             distributed.destroy_process_group()
 
 
+def drawn(args: argparse.Namespace) -> Source:
+    """Endless scenes of the preset; each is looked at twice where the front end has what that takes."""
+    first = args.seed << 32
+    if args.pairs:
+        return Pairs(first, args.iq_share, args.device)
+    looks = 2 if args.front_end == "ata" else 1
+    crowd = {"crowded": CROWDED} if args.preset == "wideband" else {}
+    return Drawn(args.preset, first, args.iq_share, args.front_end, crowd, looks, args.device)
+
+
 def datasets(args: argparse.Namespace, first_batch: int, ranks: Ranks) -> tuple[Batches, list]:
     """-> training batches from `first_batch` on, and the validation set (only where it is used: rank 0), of the same preset
     and always made as samples."""
@@ -114,9 +128,7 @@ def datasets(args: argparse.Namespace, first_batch: int, ranks: Ranks) -> tuple[
         preset, front_end, fixed = source.info["preset"], "ata", source.info["fixed"]
     else:
         preset, front_end, fixed = args.preset, args.front_end, {}
-        looks = 2 if front_end == "ata" else 1
-        crowd = {"crowded": CROWDED} if preset == "wideband" else {}
-        source = Drawn(preset, args.seed << 32, args.iq_share, front_end, crowd, looks, args.device)
+        source = drawn(args)
     validation = []
     if ranks.rank == 0:
         count, seeds = args.validation, VALIDATION_SEEDS

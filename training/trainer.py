@@ -135,7 +135,8 @@ class Trainer:
         average = {k: v.cpu() for k, v in self.average.module.state_dict().items()}
         trained = {"data": str(args.data or args.preset), "front_end": args.front_end, "seed": args.seed,
                    "variant": args.variant, "weight": args.weight, "steps": self.step, "batch": args.batch,
-                   "commit": commit()} | ({"initial": self.initial} if self.initial else {})  # fmt: skip
+                   "commit": commit()}  # fmt: skip
+        trained |= ({"pairs": True} if args.pairs else {}) | ({"initial": self.initial} if self.initial else {})
         state = {
             "segmenter": args.segmenter, "options": self.options, "name": args.name, "trained": trained,
             "arguments": self.arguments(), "metrics": self.metrics, "net": self.net.state_dict(), "average": average,
