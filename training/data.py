@@ -85,9 +85,7 @@ class Drawn:
             frame = Frame(scene.samp_rate, scene.count, ROWS, COLUMNS)
             seen = frame, power, torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES))
         if look + 1 < self.looks:
-            self._seen[number] = seen
-            while len(self._seen) > MOST_SEEN:
-                del self._seen[next(iter(self._seen))]
+            keep(self._seen, number, seen)
         frame, power, columns = seen
         if look:
             power, columns = second_look(power, columns, frame, self.first + number)
@@ -95,6 +93,13 @@ class Drawn:
 
     def _scene(self, number: int) -> Scene:
         return draw_scene(self.preset, self.first + number, **self.fixed)
+
+
+def keep(seen: dict, number: int, scene: tuple) -> None:
+    """Keeps what another look at a scene is to come of; of more than `MOST_SEEN` the oldest go."""
+    seen[number] = scene
+    while len(seen) > MOST_SEEN:
+        del seen[next(iter(seen))]
 
 
 class Stored:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from training.data import MOST_SEEN, Example
+from training.data import Example, keep
 from training.scene_draw import draw_scene
 from training.scene_images import CLASSES, COLUMNS, made_as_samples, scene_power
 from training.scene_model import mask_columns
@@ -46,7 +46,8 @@ class Pairs:
             its_power, its_columns, its_density = self._frame(other)
             power, columns = together(power, columns, its_power * (density / its_density), its_columns, self.first + number)
             if other < number:  # the pair's second sum: nothing more is to come of either
-                del self._seen[number], self._seen[other]
+                for done in (number, other):  # one may have gone to make room for the other
+                    self._seen.pop(done, None)
         return with_legend(normalise(power[None]), round(PAPER_RATE * PAPER_MS * 1e-3), PAPER_RATE), columns
 
     def _frame(self, number: int) -> tuple[torch.Tensor, torch.Tensor, float]:
@@ -56,9 +57,7 @@ class Pairs:
             scene = draw_scene(PRESET, self.first + number)
             power = scene_power(scene, made_as_samples(scene, number, self.iq_share), self.device)
             density = scene.emitters[0].gain(scene.duration)
-            self._seen[number] = power, torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES)), density
-            while len(self._seen) > MOST_SEEN:
-                del self._seen[next(iter(self._seen))]
+            keep(self._seen, number, (power, torch.from_numpy(mask_columns(scene, COLUMNS, CLASSES)), density))
         return self._seen[number]
 
 

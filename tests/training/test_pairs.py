@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from training import data
 from training.pairs import Pairs, together
 from training.scene_images import CLASSES, COLUMNS
 from training.train import arguments, drawn
@@ -54,6 +55,14 @@ def test_no_frame_is_kept_after_its_sums():
     for index in (0, 2, 1, 3):
         pairs[index]
     assert not pairs._seen
+
+
+def test_sums_are_the_same_where_few_frames_are_kept(monkeypatch):
+    whole = Pairs(7 << 32, 0.0)[3]
+    monkeypatch.setattr(data, "MOST_SEEN", 1)
+    few = Pairs(7 << 32, 0.0)
+    few[2]
+    assert all(torch.equal(a, b) for a, b in zip(few[3], whole, strict=True))
 
 
 def test_pairs_of_another_preset_are_refused(capsys):
