@@ -36,7 +36,7 @@ CHANNEL_MHZ = {1.4: 1, 3: 1, 5: 3, 10: 5, 15: 3, 20: 6, 25: 1, 30: 1.5, 40: 2, 5
 TDD_SHARE = 0.4
 SEVERAL_CELLS = 0.3  # of the carriers that fade: more base stations on the frequency
 LATEST = 10e-6  # s by which a base station in step arrives after the first: 3 km further away
-UPLINK_SHARE = 0.12  # of neighbours: terminals of a carrier whose downlink is elsewhere
+UPLINK_SHARE = 0.16  # of neighbours: terminals of a carrier whose downlink is elsewhere
 FULL_OF_OTHERS = 0.35  # of the bands that one emitter fills: neither LTE nor NR
 SHARED_SPECTRUM = 0.08  # of the NR carriers that LTE may share
 GOOD_FILTER = 0.75  # share of receivers that let nothing fold in: what folds has no truth, and often no telling mark
@@ -176,7 +176,7 @@ def _carrier(dice: Dice, plan: Plan, near: float | None = None, center: float | 
     if found[0].channel is not None and dice.chance(SEVERAL_CELLS):
         cell = len(plan.taken)
         found[0].cell = cell
-        for number in range(dice.pick({1: 3, 2: 1})):
+        for number in range(dice.pick({1: 3, 2: 2})):
             traits = {"duplex": traits["duplex"], "load": dice.pick(LOADS)}
             in_step = traits["duplex"] == "tdd" or dice.chance(0.5)
             if in_step:
@@ -185,7 +185,7 @@ def _carrier(dice: Dice, plan: Plan, near: float | None = None, center: float | 
             if other is not None:
                 if in_step:
                     other = _later(other, np.random.default_rng([dice.seed, cell, number]).uniform(0, LATEST))
-                below = max(level - dice.log_uniform(1, 25), SNR_DB[0])
+                below = max(level - (dice.log_uniform(1, 25) if dice.chance(0.5) else dice.uniform(10, 35)), SNR_DB[0])
                 found.append(Emitter(other, place + dice.uniform(-300, 300), below, random_channel(dice.torch), shoulder,
                                      cell))
     return found

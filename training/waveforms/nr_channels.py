@@ -130,16 +130,25 @@ def add_pdcch(canvas: Canvas, coreset: Coreset, rng: torch.Generator) -> None:
 # --- PDSCH ---------------------------------------------------------------------------------------------------------
 
 
-def allocation(user: Pdsch, on: torch.Tensor, blocks: int, rng: torch.Generator) -> torch.Tensor:
-    """bool [slots, blocks]: the resource blocks of `user` in the slots that are on."""
+def allocation(
+    user: Pdsch, on: torch.Tensor, blocks: int, rng: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """-> the resource blocks of `user` in the slots that are on, bool [slots, blocks], and each slot's amplitude,
+    float32 [slots]."""
     region = torch.zeros(blocks, dtype=torch.bool)
     for first, count in user.prbs:
         region[first : first + count] = True
-    if user.allocation == "fixed":
-        return on[:, None] & region
+    power = torch.full((len(on),), amplitude(user.power_db))
+    if user.allocation == "fixed" and not user.spread_db:
+        return on[:, None] & region, power
     redrawn = (torch.rand(len(on), generator=rng, device=rng.device) < 1 / max(user.hold, 1.0)).cpu()
     run = torch.cumsum(on & (redrawn | ~torch.cat([on.new_zeros(1), on[:-1]])), 0)
     runs = int(run[-1]) + 1 if len(run) else 1
+    if user.spread_db:
+        spread = torch.randn(runs, generator=rng, device=rng.device).cpu()
+        power *= 10 ** (user.spread_db * spread.clamp(-2, 2)[run] / 20)
+    if user.allocation == "fixed":
+        return on[:, None] & region, power
     if user.allocation == "rbg":
         groups = -(-blocks // user.rbg)
         picked = (torch.rand(runs, groups, generator=rng, device=rng.device) < user.fill).cpu()
@@ -151,7 +160,7 @@ def allocation(user: Pdsch, on: torch.Tensor, blocks: int, rng: torch.Generator)
         width = (total * user.fill * (0.5 + draw[:, :1])).round().clamp(1, max(total, 1))
         low = (draw[:, 1:] * (total - width + 1)).floor()
         chosen = region & (rank >= low) & (rank < low + width)
-    return on[:, None] & chosen[run]
+    return on[:, None] & chosen[run], power
 
 
 def pdsch_slots(user: Pdsch, slot: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
@@ -168,17 +177,20 @@ _CDM = {1: ((0, 2, 4, 6, 8, 10), (1, 3, 5, 7, 9, 11)), 2: ((0, 1, 6, 7), (2, 3, 
 def add_pdsch(canvas: Canvas, user: Pdsch, rng: torch.Generator) -> None:
     """Random PDSCH with its DM-RS and PT-RS; slots with fewer downlink symbols carry a shorter one."""
     blocks, device = canvas.re.shape[2], canvas.re.device
-    alloc = allocation(user, pdsch_slots(user, canvas.slot, rng), blocks, rng)
+    alloc, power = allocation(user, pdsch_slots(user, canvas.slot, rng), blocks, rng)
     for downlink in canvas.downlink.unique().tolist():
         symbols = min(user.symbols, downlink - user.start)
         if symbols < 2 or (user.mapping == "A" and user.start + symbols <= user.dmrs_l0 + 1):
             continue
         here = alloc & (canvas.downlink == downlink)[:, None]
         if here.any():
-            _fill_pdsch(canvas, user, here.to(device), symbols, rng)
+            _fill_pdsch(canvas, user, here.to(device), power.to(device), symbols, rng)
 
 
-def _fill_pdsch(canvas: Canvas, user: Pdsch, alloc: torch.Tensor, symbols: int, rng: torch.Generator) -> None:
+def _fill_pdsch(
+    canvas: Canvas, user: Pdsch, alloc: torch.Tensor, power: torch.Tensor, symbols: int, rng: torch.Generator
+) -> None:
+    """power: amplitude of each slot, float32 [slots]."""
     device, blocks = canvas.re.device, canvas.re.shape[2]
     cdm = _CDM[user.dmrs_type]
     with_dmrs = dmrs_symbols(
@@ -190,8 +202,8 @@ def _fill_pdsch(canvas: Canvas, user: Pdsch, alloc: torch.Tensor, symbols: int, 
     tile = mask.view(-1).nonzero()[:, 0]
     if not len(tile):
         return
-    power = amplitude(user.power_db)
-    canvas.tiles.index_copy_(0, tile, qam(user.order, len(tile) * 12, rng).mul_(power).view(-1, 12))
+    level = power[tile // (SYMBOLS * blocks)]
+    canvas.tiles.index_copy_(0, tile, qam(user.order, len(tile) * 12, rng).view(-1, 12).mul_(level[:, None]))
 
     pci, per_block = canvas.pci, len(cdm[0])
     busy = alloc.any(1).nonzero()[:, 0]
@@ -201,7 +213,7 @@ def _fill_pdsch(canvas: Canvas, user: Pdsch, alloc: torch.Tensor, symbols: int, 
         lambda n, symbol: (1 << 17) * (14 * n + symbol + 1) * (2 * pci + 1) + 2 * pci,  # TS 38.211 7.4.1.1.1
         per_block * blocks,
     ).view(len(busy), len(with_dmrs), blocks, per_block)
-    dmrs = power * dmrs.roll(user.dmrs_origin, 2)
+    dmrs = power[busy, None, None, None] * dmrs.roll(user.dmrs_origin, 2)
     if user.ptrs:
         _put_ptrs(canvas, user, busy, alloc[busy], mask[busy], symbols, with_dmrs, dmrs[:, 0, :, 0])
     dmrs *= (user.cdm_groups / user.cdm_used) ** 0.5  # TS 38.214 table 4.1-1

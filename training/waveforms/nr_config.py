@@ -58,6 +58,8 @@ class Pdsch:
     prbs: the runs (first, count) of resource blocks it may use. allocation: "fixed" fills them, "contiguous" and
     "rbg" (groups of `rbg` blocks) draw the share `fill` of them anew for every burst and, within one, every `hold`
     slots on average.
+    power_db: its mean level; spread_db: standard deviation of a grant's level around it, which a slot of a burst starts anew
+    every `hold` slots on average (each terminal has its own beam).
     activity: share of slots it is on; burst: mean slots of a burst; period: when set, on for `burst` slots in
     every `period` slots, from `offset`. start, symbols: the symbols it takes in a full downlink slot.
     order: 4, 16, 64 or 256. dmrs_*: mapping A or B, type 1 or 2, additional positions 0-3, l0 (2 or 3), l1 (11; 12
@@ -89,6 +91,7 @@ class Pdsch:
     cdm_used: int = 1
     ptrs: tuple[int, int] | None = None
     power_db: float = 0.0
+    spread_db: float = 0.0
 
 
 @dataclass

@@ -223,7 +223,9 @@ def random_pdsch(d: Draw, prbs: tuple[tuple[int, int], ...], l0: int, first_symb
     user.cdm_groups = d.integer(1, user.dmrs_type + 1)
     user.cdm_used = d.integer(1, user.cdm_groups)
     user.ptrs = (d.pick((2, 4)), d.pick((1, 2, 4))) if d.chance(0.1) else None
-    user.power_db = 0.0 if d.chance(0.5) else d.uniform(-10, 3)
+    # beams that point at other terminals come in far below the sync blocks, which all are to hear
+    user.power_db = 0.0 if d.chance(0.5) else d.uniform(-10, 3) if d.chance(0.7) else d.uniform(-20, -10)
+    user.spread_db = 0.0 if d.chance(0.5) else d.uniform(0, 8)
     return user
 
 
