@@ -369,6 +369,19 @@ def test_allocations_wander():
     assert 0.15 < used.float().mean() < 0.25
 
 
+def test_grants_differ_in_level():
+    """A grant has one level from its first DM-RS to its last symbol; `spread_db` is how much grants differ."""
+    user = Pdsch(((0, 106),), start=2, symbols=12, hold=2.0, power_db=-3.0, spread_db=4.0)
+    re = nr_downlink(NrConfig(20e6, 15e3, 1, pdsch=(user,)), 0.400, rng()).grids[0].re.view(-1, 14, 106 * 12)
+    level = 10 * torch.log10(re[:, [3, 13]].abs().square().mean(2))
+    assert torch.allclose(level[:, 0], level[:, 1], atol=0.5)
+    grants = level[:, 0][torch.cat([torch.tensor([True]), level[:, 0].diff().abs() > 0.5])]
+    assert 100 < len(grants) < 300
+    assert abs(grants.mean() + 3) < 1 and 3 < grants.std() < 4.5
+    dmrs = 10 * torch.log10(re[:, 2, ::2].abs().square().mean(1))
+    assert torch.allclose(dmrs, level[:, 0], atol=0.5)
+
+
 def test_active_band_is_what_is_sent():
     ssb = Ssb("A", (True, False, False, False), lowest(20e6, 15e3) + 15e3 * 400, 0.160)
     idle = NrConfig(20e6, 15e3, 1, ssb=ssb)
