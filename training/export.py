@@ -130,6 +130,14 @@ def read_checkpoint(path: Path, device: str = "cpu") -> dict:
     return state
 
 
+def take_weights(net: nn.Module, weights: dict, path: Path) -> None:
+    """Gives a network the weights of a checkpoint, which came from `path`; DataError where they are another network's."""
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as failure:
+        raise DataError(f"{path} holds the weights of another network, perhaps an earlier version's") from failure
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("checkpoint", type=Path)
@@ -143,7 +151,7 @@ def main(argv: list[str] | None = None) -> int:
             import_tensorrt()  # before anything is written
         state = read_checkpoint(args.checkpoint)
         net = build(state["segmenter"], len(CLASSES), **state.get("options", {}))
-        net.load_state_dict(state["average"])
+        take_weights(net, state["average"], args.checkpoint)
         export(net, args.out, state["name"], state["trained"], state["metrics"])
         if args.half:
             export_half(args.out, args.half)

@@ -16,7 +16,7 @@ from torch.nn import functional
 from training.ata import Adversary, share_gradients
 from training.data import CLASSES
 from training.errors import DataError
-from training.export import export, read_checkpoint
+from training.export import export, read_checkpoint, take_weights
 from training.initial import begin_with
 from training.metrics import Pixels
 from training.models import build
@@ -163,8 +163,8 @@ class Trainer:
         for name in ("seed", "variant", "batch"):
             if (there := state["trained"][name]) != getattr(self.args, name):
                 raise DataError(f"{path} was trained with --{name} {there}: give the same to resume")
-        self.net.load_state_dict(state["net"])
-        self.average.module.load_state_dict(state["average"])
+        take_weights(self.net, state["net"], path)
+        take_weights(self.average.module, state["average"], path)
         self.average.n_averaged.fill_(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.adversary.load_state_dict(state["adversary"])

@@ -135,9 +135,12 @@ def test_the_calls_of_tensorrt_exist():
         assert used and used <= set(dir(getattr(lean, kind))), kind
 
 
-def test_what_is_no_checkpoint_is_one_sentence(tmp_path, capsys):
+def test_what_is_no_checkpoint_is_one_sentence(checkpoint, tmp_path, capsys):
     (tmp_path / "noise.pt").write_bytes(b"not a checkpoint")
-    for path in (tmp_path / "noise.pt", tmp_path / "absent.pt"):
+    earlier = torch.load(checkpoint, weights_only=True)
+    del earlier["average"]["likeness.shift.weight"]
+    torch.save(earlier, tmp_path / "earlier.pt")
+    for path in (tmp_path / "noise.pt", tmp_path / "absent.pt", tmp_path / "earlier.pt"):
         assert export.main([str(path), str(tmp_path / "m.onnx")]) == 2
         said = capsys.readouterr().err.strip()
         assert str(path) in said and "\n" not in said
