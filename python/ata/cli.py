@@ -86,8 +86,6 @@ def _replay(args: argparse.Namespace) -> int:
     spare([recording], [args.jsonl, args.sigmf, args.png])
     sensor = Sensor(recording.samp_rate, recording.center_freq, args.model, args.engine, args.frame_ms)
     sinks: list[JsonLines | SigmfAnnotations] = []
-    if args.jsonl:
-        sinks.append(JsonLines(sys.stdout if args.jsonl == "-" else args.jsonl))
     if args.sigmf:
         sinks.append(SigmfAnnotations(args.sigmf, recording.path, recording.datatype, sensor.model.columns))
     picture = None
@@ -96,6 +94,8 @@ def _replay(args: argparse.Namespace) -> int:
 
         picture = Spectrogram(f"{recording.path.name}, {recording.samp_rate / 1e6:g} MS/s, {sensor.model.name}")
         picture.check(args.png)
+    if args.jsonl:  # last, for it begins the file anew
+        sinks.append(JsonLines(sys.stdout if args.jsonl == "-" else args.jsonl))
     table = None if args.jsonl == "-" else Table()
     progress = Progress(recording)
     try:

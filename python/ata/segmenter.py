@@ -43,7 +43,8 @@ class segmenter(KeepsThreadState, gr.sync_block):
     Tags read: `rx_freq`, `rx_rate` (a new value is a retune), `rx_time` (UTC of the records; a jump against the
     sample count is a gap). At a retune or gap the frame in hand is discarded and counted. A setter or message that tells
     of a retune ahead of the tag that confirms it has samples skipped until then, for half a second at most; at a rate
-    that is not accepted nothing is analysed.
+    that is not accepted nothing is analysed. Behind a decimator, resampler or frequency translation those tags no longer
+    hold: a Tag Gate in front of this block keeps them away.
 
     Args:
         samp_rate: sample rate, Hz (0.5e6 to 245.76e6).
@@ -96,7 +97,7 @@ class segmenter(KeepsThreadState, gr.sync_block):
         self._live = mode == "live"
         self._sensor = Sensor(samp_rate, center_freq, model=model or None, engine=engine, frame_ms=frame_ms or None)
         self._stream = self._sensor.stream(int(settle_samples))
-        self._sinks: list[Sink] = [JsonLines(jsonl)] if jsonl else []
+        self._sinks: list[Sink] = []
         if sigmf:
             columns = self._sensor.model.columns
             self._sinks.append(SigmfAnnotations(sigmf, dataset or None, datatype or None, columns))
@@ -113,7 +114,13 @@ class segmenter(KeepsThreadState, gr.sync_block):
         self._detects, self._labels = (BoundedPort(self, name, patient=not self._live) for name in ("detects", "labels"))
         self.message_port_register_in(pmt.intern("freq"))
         self.set_msg_handler(pmt.intern("freq"), self._on_freq)
-        self._sinks += open_publishers(zmq, mqtt, metrics, lambda: self.counters)
+        publishers = open_publishers(zmq, mqtt, metrics, lambda: self.counters)
+        try:
+            self._sinks += [*publishers, JsonLines(jsonl)] if jsonl else publishers  # last, for it begins the file anew
+        except AtaError:
+            for publisher in publishers:
+                publisher.close()
+            raise
 
     # What a flowgraph may change while it runs
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # tell of tunings, what comes before the tag is skipped, for at most so many s: some sources tag nothing but their start.
 CONFIRMED_WITHIN = 0.5
 FOR_EVER = 1 << 62  # samples
+SAME_RATE = 1e-3  # of a rate: by more no radio misses the one that it was asked for
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class RadioTuning:
         self._asked: Tuning | None = None
         self._tagged: set[str] = set()  # what tags have told
         self._doubted: set[str] = set()  # what the samples may not have as the stream knows it
+        self._refused: set[str] = set()  # what they surely do not
 
     def ask(self, center_freq: float | None = None, samp_rate: float | None = None) -> None:
         """From any thread: the radio was tuned to this, Hz; takes effect with the next chunk.
@@ -97,19 +99,23 @@ class RadioTuning:
 
     def _apply(self, tuning: Tuning, offset: int, by_tag: bool) -> None:
         stream, logger = self._stream, self._logger
-        doubted, changed = self._doubted.copy(), False
+        before, changed = (self._doubted.copy(), self._refused.copy()), False
         for name in ("center_freq", "samp_rate"):
             if (value := getattr(tuning, name)) is None:
                 continue
             if by_tag:
+                if name == "samp_rate" and name not in self._tagged:
+                    self._warn_of_rate(value)
                 self._tagged.add(name)
             try:
                 retuned = stream.retune(**{name: value})
             except AtaError as refusal:
                 logger.error(f"change of tuning refused, nothing is analysed until another: {refusal}")
                 self._doubted.add(name)
+                self._refused.add(name)
                 continue
             changed |= retuned
+            self._refused.discard(name)
             if by_tag or name not in self._tagged:
                 self._doubted.discard(name)
             elif retuned:
@@ -119,9 +125,18 @@ class RadioTuning:
         jumped = tuning.time is not None and stream.clock(offset, *tuning.time)
         if jumped:
             logger.info(f"rx_time jumps at sample {offset}: the frame in hand is discarded")
-        if self._doubted != doubted or (self._doubted and (changed or jumped)):
-            waits = FOR_EVER if "samp_rate" in self._doubted else round(CONFIRMED_WITHIN * stream.samp_rate)
+        if (self._doubted, self._refused) != before or (self._doubted and (changed or jumped)):
+            waits = FOR_EVER if self._refused else round(CONFIRMED_WITHIN * stream.samp_rate)
             stream.interrupt(waits if self._doubted else None)
+
+    def _warn_of_rate(self, tagged: float) -> None:
+        """A first tag that contradicts the block: decimators and resamplers pass on a tag that no longer holds."""
+        told = self._stream.samp_rate
+        if abs(tagged - told) > SAME_RATE * told:
+            self._logger.warn(
+                f"rx_rate says {tagged:.0f} S/s where this block was told {told:.0f}, and is believed; behind a block that "
+                "changes the rate put a Tag Gate for rx_rate in front of this one"
+            )
 
 
 def tagged(tags: Iterable[gr.tag_t], read: int, logger: gr.logger) -> list[tuple[int, Tuning]]:

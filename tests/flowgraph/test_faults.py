@@ -92,6 +92,16 @@ def test_an_output_that_cannot_be_written_is_said_at_once(tiny: str, tmp_path: P
             block_of(tiny, **{name: str(tmp_path / "absent" / "x")})
 
 
+def test_an_output_that_is_refused_costs_no_earlier_records(tiny: str, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.jsonl"
+    kept.write_text("of a run before\n")
+    (tmp_path / "foreign.sigmf-meta").write_text("{}")
+    for output in ({"zmq": "5556x"}, {"metrics": ":x"}, {"sigmf": str(tmp_path / "foreign.sigmf-meta")}):
+        with pytest.raises(ata.AtaError):
+            block_of(tiny, jsonl=str(kept), **output)
+        assert kept.read_text() == "of a run before\n"
+
+
 def test_a_recording_that_becomes_shorter_ends_the_flowgraph(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
     path = tmp_path / "x.bin"
     np.zeros(1_000_000, np.complex64).tofile(path)
@@ -245,6 +255,46 @@ def test_a_setter_ahead_of_the_samples_waits_for_their_tag(tiny: str) -> None:
     first = 12 * N + round(CONFIRMED_WITHIN * RATE)
     found = [f for n in range(12, first // N + 3, 3) for f in frames(n * N)]
     assert found[0] == (first, 8.3e8)
+
+
+def test_a_rate_that_is_set_is_analysed_though_no_tag_confirms_it(tiny: str) -> None:
+    """Half a second later: the source tagged its start alone, and a refused rate in between is another matter."""
+    stream = FrameStream(read_model(Path(tiny)), RATE, FREQ, 1.0)
+    tuning = RadioTuning(stream, gr.logger("test"))
+    told = [tag(0, "rx_rate", pmt.from_double(RATE))]
+    half = np.zeros(round(RATE / 2), np.complex64)
+    assert len(list(tuning.frames(half, 0, told, 0))) == len(half) // N
+    start = len(half)
+    for rate, before in ((4e6, None), (RATE, None), (4e6, 1e3)):
+        if before:
+            refused = [tag(start, "rx_rate", pmt.from_double(before))]
+            assert [*tuning.frames(half, start, refused, start), *tuning.frames(half, start + len(half), [], start)] == []
+            start += 2 * len(half)
+        tuning.ask(samp_rate=rate)
+        found = [f for n in range(6) for f in tuning.frames(half, start + n * len(half), [], start)]
+        assert found[0].sample_start == start + round(rate / 2)
+        assert {f.samp_rate for f in found} == {rate}
+        start += 6 * len(half)
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_a_decimator_in_front_is_warned_of(tiny: str, gated: bool, capfd: pytest.CaptureFixture) -> None:
+    """GNU Radio's decimators pass rx_rate on as it was."""
+    block = block_of(tiny)
+    told = [tag(0, "rx_rate", pmt.from_double(2 * RATE))]
+    top = gr.top_block()
+    chain = [blocks.vector_source_c(np.zeros(16 * N, np.complex64), False, 1, told),
+             blocks.keep_one_in_n(gr.sizeof_gr_complex, 2)]  # fmt: skip
+    if gated:
+        gate = blocks.tag_gate(gr.sizeof_gr_complex, False)
+        gate.set_single_key("rx_rate")
+        chain.append(gate)
+    top.connect(*chain, block, blocks.null_sink(gr.sizeof_gr_complex))
+    top.start()
+    assert ends(top)
+    assert block.frames == (8 if gated else 4)
+    said = "rx_rate says 4000000 S/s where this block was told 2000000" in capfd.readouterr().out
+    assert said != gated
 
 
 def test_many_wrong_tags_are_one_line_in_the_log(tiny: str, capfd: pytest.CaptureFixture) -> None:

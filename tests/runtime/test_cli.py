@@ -168,6 +168,17 @@ def test_a_person_gets_a_table_and_how_fast_it_went(recording: Path) -> None:
     assert "3 frames, 4.5 ms" in ran.stderr and "x real time" in ran.stderr
 
 
+@pytest.mark.parametrize("refused", ["--sigmf", "--png"])
+def test_an_output_that_is_refused_costs_no_earlier_records(recording: Path, refused: str) -> None:
+    kept, foreign = recording.with_name("kept.jsonl"), recording.with_name("foreign.sigmf-meta")
+    kept.write_text("of a run before\n")
+    foreign.write_text("{}")
+    given = foreign if refused == "--sigmf" else "no/such/folder.png"
+    ran = ata_sense("replay", recording, "--jsonl", kept, refused, given, cwd=recording.parent)
+    assert ran.returncode == 2
+    assert kept.read_text() == "of a run before\n"
+
+
 @pytest.mark.parametrize("option", ["--jsonl", "--sigmf", "--png"])
 @pytest.mark.parametrize("suffix", [".sigmf-meta", ".sigmf-data"])
 def test_no_output_overwrites_the_recording(recording: Path, option: str, suffix: str) -> None:
