@@ -20,7 +20,7 @@ from typing import Protocol
 from .errors import AtaError
 from .iq_files import IqCounts, KeepIq
 from .isolated import Ended, Isolated
-from .pauses import POLL, Pauses
+from .pauses import POLL, Pauses, stood_still
 from .records import Record
 from .sinks import Sink
 
@@ -223,10 +223,13 @@ class Live:
         silence_limit, who = ENGINE_LIMIT, "the engine"
         heard = moved = time.monotonic()
         while not self._over():
+            asked = time.monotonic()
             try:
                 message = process.receive(POLL)
             except Ended as end:
                 return f"{self._settings.device} is gone: its driver's process {str(end) or 'ended'}"
+            if stood_still(asked, POLL):
+                heard = moved = time.monotonic()
             self._screen.tick(self.totals)
             if message is None:
                 if time.monotonic() - heard > silence_limit:

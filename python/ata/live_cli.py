@@ -19,7 +19,7 @@ from .live import Live, LiveSettings, Totals
 from .live_screen import LiveScreen, LogLines
 from .publish import open_publishers
 from .radios import parse_gain
-from .recordings import open_recording, spare
+from .recordings import open_described, spare
 from .rotation import Rotating
 from .sigmf_sink import SigmfAnnotations, ours
 from .sinks import JsonLines, Sink
@@ -116,7 +116,7 @@ def _settings(args: argparse.Namespace) -> LiveSettings:
     rate, freq = (hertz(text) if text is not None else None for text in (args.rate, args.freq))
     played = []
     if args.source.startswith("loop:"):
-        recording = open_recording(args.source.removeprefix("loop:"))
+        recording = open_described(args.source.removeprefix("loop:"))
         played.append(recording)
         rate = recording.samp_rate if rate is None else rate
         freq = recording.center_freq if freq is None else freq

@@ -10,7 +10,15 @@ from collections.abc import Callable
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s
 POLL = 0.2  # s between two looks whether it is time to end
+HELD_UP = 2.0  # s by which a wait may end late before this process must have been stopped meanwhile (Ctrl-Z)
 log = logging.getLogger("ata")
+
+
+def stood_still(asked: float, wait: float) -> float:
+    """s for which this process was stopped during a wait of `wait` s that began at `asked`, s of `time.monotonic`; those
+    in which others could not be heard and are not to blame."""
+    late = time.monotonic() - asked - wait
+    return late if late > HELD_UP else 0.0
 
 
 class Pauses:

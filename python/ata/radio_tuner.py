@@ -14,7 +14,7 @@ from gnuradio import gr
 from .errors import AtaError, RadioLost
 from .frame_sink import frame_sink
 from .isolated import Channel, Ended, Isolated
-from .pauses import POLL
+from .pauses import POLL, stood_still
 from .radios import Gain, open_radio
 from .stream import Frame, FrameStream, Grid
 
@@ -67,8 +67,9 @@ class RadioTuner:
         until = time.monotonic() + timeout
         got = None
         try:
-            while got is None and not self._stopped() and time.monotonic() < until:
+            while got is None and not self._stopped() and (asked := time.monotonic()) < until:
                 got = self._process.receive(min(POLL, timeout))
+                until += stood_still(asked, POLL)
         except Ended as how:
             raise RadioLost(f"{self._device} is gone: its driver's process {str(how) or 'ended'}") from None
         if got is None:

@@ -9,6 +9,7 @@ import pty
 import signal
 import subprocess
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
@@ -19,7 +20,7 @@ import pytest
 import sigmf
 from gnuradio.ata.errors import AtaError
 from gnuradio.ata.isolated import Channel
-from gnuradio.ata.live import Live, LiveSettings
+from gnuradio.ata.live import STALL_LIMIT, Live, LiveSettings
 from gnuradio.ata.records import Record
 from tiny_model import write_tiny_model
 from tools.live_run import PATIENCE, Collected, Quiet, command, lines, run
@@ -211,6 +212,21 @@ def test_a_signal_ends_it_in_an_orderly_way(scene: Path, model: Path, tmp_path: 
     assert sum(n["core:sample_count"] for n in json.loads((tmp_path / "r.sigmf-meta").read_text())["annotations"])
 
 
+def test_who_stops_it_for_a_while_loses_no_radio(scene: Path, model: Path, tmp_path: Path) -> None:
+    """Ctrl-Z, then `bg`: nobody was there to hear the radio's process, which stood still too."""
+    with running("--source", f"loop:{scene}", "--model", model, "--frame-ms", 10, "--frames", 300, "--jsonl",
+                 tmp_path / "r.jsonl") as live:  # fmt: skip
+        for line in live.stdout:
+            if "+ LTE" in line:
+                break
+        os.killpg(live.pid, signal.SIGSTOP)
+        time.sleep(STALL_LIMIT + 1)
+        os.killpg(live.pid, signal.SIGCONT)
+        _, err = live.communicate(timeout=PATIENCE)
+    assert live.returncode == 0, err
+    assert len(lines(tmp_path / "r.jsonl")) == 300
+
+
 def test_a_signal_ends_it_while_it_waits_for_the_radio(model: Path) -> None:
     with running("--source", "rtl_tcp=127.0.0.1:1", *TUNED, "--model", model, "--reconnect") as live:
         for line in live.stderr:
@@ -291,6 +307,7 @@ def test_a_closed_terminal_loses_nothing(scene: Path, model: Path, tmp_path: Pat
         (("--source", "rtl=0", *TUNED, "--reconnect", "--engine", "abacus"), "no engine 'abacus'"),
         (("--source", "rtl=0", *TUNED, "--jsonl", "/dev/null/x"), "cannot be written"),
         (("--source", "loop:absent.sigmf-meta"), "absent.sigmf-meta cannot be read"),
+        (("--source", f"loop:{__file__}", *TUNED), "test_live.py is raw IQ; to be played here it needs a .sigmf-meta"),
     ],
 )
 def test_what_cannot_work_is_one_sentence(args: tuple, says: str) -> None:

@@ -131,6 +131,7 @@ def test_ctrl_c_ends_a_scan_and_keeps_what_was_found(folder: Path, number: int) 
         ((*BAND, "--source", "rtl_tcp=127.0.0.1:1"), "cannot be opened"),
         ((*BAND, "--source", "rtl_tcp=127.0.0.1:1", "--gain", "loud"), "is no gain"),
         ((*BAND, "--source", "loop:band.sigmf-meta"), "was recorded at"),
+        ((*BAND, "--source", "sim:tiny.onnx"), "tiny.onnx is raw IQ; to be played here it needs a .sigmf-meta"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_code_2(
