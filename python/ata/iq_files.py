@@ -228,7 +228,7 @@ class IqFiles:
             if run.start < run.end:
                 notes.append(sigmf_annotation(run, generator(recording.records[0]), -recording.start))
         captures = []
-        for tuned in recording.tunings:
+        for tuned in (t for t in recording.tunings if t.sample == recording.start or t.sample < end):  # what was written
             time = utc(*tuned.time) if tuned.time else None
             entry = sigmf_capture(tuned.sample - recording.start, tuned.center_freq, time)
             captures.append({**entry, "core:global_index": tuned.sample})

@@ -34,6 +34,13 @@ def test_a_crystal_may_drift_for_a_week() -> None:
     assert np.array(found) - BEGAN - passed == pytest.approx(0, abs=0.02)
 
 
+def test_a_clock_that_is_set_back_is_followed_at_once() -> None:
+    clock, passed = HostClock(RATE), np.arange(400) * N / RATE
+    host = BEGAN + passed - 3600 * (passed >= 2)
+    found = [clock.time(N * i, N, t + N / RATE) for i, t in enumerate(host)]
+    assert np.array(found) == pytest.approx(host, abs=1e-5)
+
+
 def test_samples_that_a_radio_loses_in_silence_are_noticed() -> None:
     true = BEGAN + np.arange(400) * N / RATE
     true[200:] += 3.0

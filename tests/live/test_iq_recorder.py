@@ -182,9 +182,13 @@ def test_a_full_disk_leaves_whole_samples_and_a_count(tmp_path: Path, caplog: py
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_003, before[1]))
     try:
-        kept = Kept(vector(on_air(40, (10, 20))), tmp_path)
+        iq, retune = on_air(40, (10, 20)).tolist(), gr.tag_t()
+        retune.offset, retune.key, retune.value = 11 * N, pmt.intern("rx_freq"), pmt.from_double(FREQ + 1e5)
+        kept = Kept(blocks.vector_source_c(iq, False, 1, [retune]), tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    for meta in kept.metas:
+        assert len(open_recording(meta).captures) == 1  # what the disk had no room for is not described
     counts = kept.recorder.counts
     assert counts.lost > 0
     assert kept.spans() == [] or kept.spans()[0][0] == 10 * N - BEFORE
