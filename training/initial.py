@@ -18,13 +18,15 @@ from training.scene_images import COLUMNS, ROWS
 LEAST = 0.5  # of the weights, that those of another run have to fit
 
 
-def begin_with(net: nn.Module, path: Path, device: str) -> dict:
-    """Gives a network the weights in `path` -> what they were trained on, and their share of the network.
+def begin_with(net: nn.Module, path: Path, device: str) -> tuple[dict, list[str]]:
+    """Gives a network the weights in `path` -> what they were trained on, with their share of the network, and the names of
+    the batch norms that are folded away: all of a model file's, and those that a checkpoint's run began with so. Layers
+    that such a checkpoint lacks, for the network has grown, keep norms of their own.
 
     DataError where `path` holds no weights, too few that fit, or, for a model file, not exactly this network.
     """
     if path.suffix == ".onnx":
-        return _model(net, path)
+        return _model(net, path), norms(net)
     state = read_checkpoint(path, device)
     own = net.state_dict()
     fitting = {k: v for k, v in state["average"].items() if k in own and own[k].shape == v.shape}
@@ -33,7 +35,19 @@ def begin_with(net: nn.Module, path: Path, device: str) -> dict:
     if share < LEAST:
         raise DataError(f"{path} is of another network: only {share:.0%} of the weights fit")
     net.load_state_dict(fitting, strict=False)
-    return {**state["trained"], "taken": round(share, 3)}
+    settled = [name for name in settled_norms(net, state) if f"{name}.running_var" in fitting]
+    return {**state["trained"], "taken": round(share, 3)}, settled
+
+
+def norms(net: nn.Module) -> list[str]:
+    """Names of a network's batch norms."""
+    return [name for name, layer in net.named_modules() if isinstance(layer, nn.BatchNorm2d)]
+
+
+def settled_norms(net: nn.Module, state: dict) -> list[str]:
+    """Names of the batch norms that a checkpoint keeps folded away; before names were kept it was all or none."""
+    kept = state.get("settled") or []
+    return norms(net) if kept is True else kept
 
 
 def _model(net: nn.Module, path: Path) -> dict:

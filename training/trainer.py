@@ -10,14 +10,13 @@ import subprocess
 from pathlib import Path
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from training.ata import Adversary, share_gradients
 from training.data import CLASSES
 from training.errors import DataError
 from training.export import export, read_checkpoint, take_weights
-from training.initial import begin_with
+from training.initial import begin_with, settled_norms
 from training.metrics import Pixels
 from training.models import build
 
@@ -69,8 +68,7 @@ class Trainer:
         self.options = {"width": args.width} if args.width else {}
         net = build(args.segmenter, len(CLASSES), **self.options)
         self.net = net.to(args.device, memory_format=torch.channels_last)
-        self.initial = begin_with(self.net, args.initial, args.device) if args.initial else None
-        self.settled = args.initial is not None and args.initial.suffix == ".onnx"
+        self.initial, self.settled = begin_with(self.net, args.initial, args.device) if args.initial else (None, [])
         self.average = torch.optim.swa_utils.AveragedModel(self.net, multi_avg_fn=torch.no_grad()(follow), use_buffers=True)
         self.adversary = Adversary(args.variant, len(CLASSES), seed=args.seed)
         if self.adversary.net is not None:
@@ -88,10 +86,8 @@ class Trainer:
     def train_step(self, image: torch.Tensor, columns: torch.Tensor) -> float:
         """Image [B, 1, T, F] and columns [B, F] -> loss."""
         self.net.train()
-        if self.settled:
-            for layer in self.net.modules():
-                if isinstance(layer, nn.BatchNorm2d):
-                    layer.eval()
+        for name in self.settled:
+            self.net.get_submodule(name).eval()
         warm = min(1.0, (self.step + 1) / 200)
         for group in self.optimizer.param_groups:
             group["lr"] = self.args.rate * warm * 0.5 * (1 + math.cos(math.pi * self.progress))
@@ -168,7 +164,7 @@ class Trainer:
         self.average.n_averaged.fill_(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.adversary.load_state_dict(state["adversary"])
-        self.initial, self.settled = state["trained"].get("initial"), state["settled"]
+        self.initial, self.settled = state["trained"].get("initial"), settled_norms(self.net, state)
         self.step, self.seconds, self.metrics = state["step"], state["seconds"], state["metrics"]
 
 

@@ -108,7 +108,8 @@ def test_weights_of_another_run_are_a_beginning(tmp_path, images, capsys):
 def test_the_shipped_model_is_a_beginning():
     """Its batch norms are folded away, and become offsets."""
     net = build("ata_net", len(CLASSES))
-    trained = begin_with(net, SHIPPED, "cpu")
+    trained, settled = begin_with(net, SHIPPED, "cpu")
+    assert len(settled) == sum(isinstance(layer, torch.nn.BatchNorm2d) for layer in net.modules())
     assert trained["taken"] == 1.0 and trained["data"] == "wideband"
     drawn = data.Drawn("wideband", data.VALIDATION_SEEDS)
     images = torch.stack([drawn[i][0] for i in range(8)])
@@ -116,6 +117,22 @@ def test_the_shipped_model_is_a_beginning():
     shipped = torch.from_numpy(session.run(["logits"], {"spectrogram": images.numpy()})[0]).softmax(1)
     with torch.no_grad():
         assert (net.eval()(images).softmax(1) - shipped).abs().max() < 1e-3
+
+
+def test_folded_norms_stay_folded_from_run_to_run(tmp_path, images):
+    """A run that begins with a checkpoint whose own run began with a model file: its norms keep the statistics of a folded
+    one. Where the network has grown, the new layer's norm takes those of batches."""
+    asked = [*SMALL, "--steps", "1", "--data", str(images), "--variant", "none"]
+    assert train.main([*asked, "--initial", str(SHIPPED), "--out", str(tmp_path / "one")]) == 0
+    for settled in (None, True):  # True: a checkpoint of before names were kept
+        state = torch.load(tmp_path / "one/checkpoint.pt", weights_only=True)
+        state["settled"] = settled or state["settled"]
+        state["average"].pop("stem.1.running_var")
+        torch.save(state, tmp_path / "grown.pt")
+        assert train.main([*asked, "--initial", str(tmp_path / "grown.pt"), "--out", str(tmp_path / "two")]) == 0
+        net = torch.load(tmp_path / "two/checkpoint.pt", weights_only=True)["net"]
+        moved = {name for name, value in net.items() if name.endswith("running_mean") and value.any()}
+        assert moved == {"stem.1.running_mean"}
 
 
 def test_a_file_that_is_no_model_is_no_beginning(tmp_path):
