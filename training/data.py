@@ -37,6 +37,7 @@ Example = tuple[torch.Tensor, torch.Tensor]
 FRONT_ENDS = ("ata", "mathworks")
 VALIDATION_SEEDS = 1 << 40  # validation scenes count from here, far from any training seed
 TEST_SEEDS = 1 << 41
+MOST_SEED = (VALIDATION_SEEDS >> 32) - 1  # of a training, whose scenes count from its seed << 32
 APART = 12  # batches between two looks of a scene; what most numbers of workers divide, so that the same one has both
 MOST_SEEN = 1024  # scenes, 256 kB each
 CACHE = Path(__file__).resolve().parent.parent / "data"

@@ -18,6 +18,7 @@ from pathlib import Path
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from training.data import VALIDATION_SEEDS
 from training.errors import DataError
 from training.fastpath import fast_power
 from training.scene_draw import PRESETS, draw_scene
@@ -58,6 +59,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.seed < 0:
         parser.error("--seed must not be negative")
+    if args.seed + args.count > VALIDATION_SEEDS:
+        parser.error(f"--seed and --count lead beyond {VALIDATION_SEEDS - 1}, to the scenes of validation and tests")
     return args
 
 

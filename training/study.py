@@ -28,7 +28,7 @@ from torch.nn.functional import interpolate
 from tqdm import tqdm
 
 from training import study_report, train
-from training.data import CLASSES, FRONT_ENDS
+from training.data import CLASSES, FRONT_ENDS, MOST_SEED
 from training.errors import DataError
 from training.metrics import Pixels
 from training.study_frames import Maker
@@ -142,6 +142,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     for name in ("seeds", "steps", "batch", "frames", "validation", "test", "threads"):
         if getattr(args, name) <= 0:
             parser.error(f"--{name} must be more than 0")
+    if args.seeds > MOST_SEED:
+        parser.error(f"--seeds is at most {MOST_SEED}")
     return args
 
 

@@ -27,7 +27,7 @@ from torch import distributed
 from tqdm import tqdm
 
 from training.ata import VARIANTS
-from training.data import FRONT_ENDS, VALIDATION_SEEDS, Batches, Drawn, Source, Stored, fixed_set
+from training.data import FRONT_ENDS, MOST_SEED, VALIDATION_SEEDS, Batches, Drawn, Source, Stored, fixed_set
 from training.errors import DataError
 from training.export import read_checkpoint, with_engine
 from training.models import NAMES
@@ -80,8 +80,10 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     for name in ("minutes", "steps", "batch", "rate", "validation", "threads", "width"):
         if (value := getattr(args, name)) is not None and value <= 0:
             parser.error(f"--{name} must be more than 0")
-    if not 0 <= args.iq_share <= 1 or args.workers < 0 or args.seed < 0:
-        parser.error("--iq-share lies between 0 and 1, --workers and --seed are not negative")
+    if not 0 <= args.iq_share <= 1 or args.workers < 0:
+        parser.error("--iq-share lies between 0 and 1, --workers is not negative")
+    if not 0 <= args.seed <= MOST_SEED:
+        parser.error(f"--seed lies between 0 and {MOST_SEED}: beyond are the scenes of validation and tests")
     if args.pairs and (args.preset, args.front_end, args.data) != (PRESET, "ata", None):
         parser.error(f"--pairs sums frames of --preset {PRESET}, as the front end `ata` sees them")
     if args.data and args.front_end != "ata":

@@ -16,7 +16,7 @@ import torch
 from sigmf.validate import validate
 
 from training import scene_images
-from training.data import Drawn
+from training.data import VALIDATION_SEEDS, Drawn
 from training.errors import DataError
 from training.scene import draw_scene, fast_power, main, mask_columns, scene_iq, truth
 from training.scene_images import made_as_samples, open_images, write_images
@@ -153,6 +153,7 @@ def test_killed_at_any_time_a_set_goes_on_and_ends_the_same(tmp_path):
     (["--preset", "paper", "--level-db", "7"], "no noise level 7"),
     (["--preset", "paper", "--frame-ms", "7"], "no parameter 'frame_ms'"),
     (["--seed", "-1"], "negative"),
+    (["--seed", str(VALIDATION_SEEDS - 2), "--count", "3"], "validation and tests"),
     (["--seed", "one"], "invalid int"),
 ])  # fmt: skip
 def test_errors_are_one_sentence_and_exit_2(tmp_path, capsys, arguments, words):

@@ -278,8 +278,13 @@ def test_a_set_stopped_before_its_first_frame(tmp_path):
         Stored(tmp_path, seed=1)
 
 
+def test_no_training_sees_a_validation_scene():
+    last = train.drawn(train.arguments(["--seed", str(data.MOST_SEED)]))
+    assert last.first + (1 << 32) <= data.VALIDATION_SEEDS
+
+
 def test_bad_numbers_are_refused(capsys):
-    for bad in (["--batch", "0"], ["--steps", "-1"], ["--iq-share", "2"], ["--preset", "nothing"],
+    for bad in (["--batch", "0"], ["--steps", "-1"], ["--iq-share", "2"], ["--preset", "nothing"], ["--seed", "256"],
                 ["--resume", "--initial", "x.pt"], ["--data", "x", "--front-end", "mathworks"]):
         with pytest.raises(SystemExit):
             train.arguments(bad)
