@@ -164,8 +164,9 @@ def run(args: argparse.Namespace) -> Trainer:
         while trainer.progress < 1 and not stopped:
             begin = time.monotonic()
             loss = trainer.train_step(*next(loader))
-            seconds, stop = ranks.agree(args.device, trainer.seconds + time.monotonic() - begin, len(stopped))
-            trainer.seconds = seconds
+            # the first process's clock alone: the others' run on while they wait for it to validate and save
+            seconds = trainer.seconds + time.monotonic() - begin if first else 0.0
+            trainer.seconds, stop = ranks.agree(args.device, seconds, len(stopped))
             if stop and not stopped:
                 stopped.append(1)
             if not first:

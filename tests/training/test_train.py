@@ -150,12 +150,16 @@ def test_ctrl_c_leaves_a_model_file(tmp_path, images, monkeypatch):
 
 
 def test_two_processes_train_one_network(tmp_path, images):
-    """torchrun over gloo: the gradients are averaged, so both end with the same weights, and one of them writes."""
+    """torchrun over gloo: the gradients are averaged, so both end with the same weights, and one of them writes. The clock
+    of that one counts: the other's, which here runs 100 times as fast, does too while it waits for a validation."""
     script = tmp_path / "both.py"
     script.write_text(
-        "import os, pathlib, sys, torch\nfrom training import data, train\n"
+        "import itertools, os, pathlib, sys, types, torch\nfrom training import data, train\n"
         f"data.CACHE = pathlib.Path(r'{data.CACHE}')\n"
+        "ticks = itertools.count(step=1 + 99 * int(os.environ['RANK']))\n"
+        "train.time = types.SimpleNamespace(monotonic=lambda: next(ticks))\n"
         "trainer = train.run(train.arguments(sys.argv[1:]))\n"
+        "assert trainer.seconds == 2\n"
         f"torch.save(trainer.net.state_dict(), r'{tmp_path}/' + os.environ['RANK'] + '.weights')\n"
     )
     command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
