@@ -74,7 +74,11 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     if args.resume and args.initial:
         parser.error("--resume goes on with a run's own weights: --initial is for its beginning")
     if args.resume:
-        parser.set_defaults(**read_checkpoint(args.out / "checkpoint.pt").get("arguments", {}))
+        kept = read_checkpoint(args.out / "checkpoint.pt").get("arguments", {})
+        parser.set_defaults(minutes=None)
+        if parser.parse_args(argv).minutes is not None:  # --steps of the run before would come before it
+            kept["steps"] = None
+        parser.set_defaults(**kept)
         args = parser.parse_args(argv)
     args.name = args.name or args.out.resolve().name
     for name in ("minutes", "steps", "batch", "rate", "validation", "threads", "width"):

@@ -282,6 +282,17 @@ def test_a_set_stopped_before_its_first_frame(tmp_path):
         Stored(tmp_path, seed=1)
 
 
+def test_what_is_given_to_resume_wins(tmp_path):
+    """Over the run's own arguments; minutes over its steps, and the other way round."""
+    state = {"segmenter": "ata_net", "average": {}, "trained": {}}
+    for kept, given, steps, minutes in (({"steps": 9, "minutes": 10.0}, ["--minutes", "3"], None, 3.0),
+                                        ({"steps": None, "minutes": 10.0}, ["--steps", "4"], 4, 10.0),
+                                        ({"steps": 9, "minutes": 10.0}, [], 9, 10.0)):  # fmt: skip
+        torch.save({**state, "arguments": {**kept, "batch": 3}}, tmp_path / "checkpoint.pt")
+        args = train.arguments(["--out", str(tmp_path), "--resume", *given])
+        assert (args.steps, args.minutes, args.batch) == (steps, minutes, 3)
+
+
 def test_no_training_sees_a_validation_scene():
     last = train.drawn(train.arguments(["--seed", str(data.MOST_SEED)]))
     assert last.first + (1 << 32) <= data.VALIDATION_SEEDS
