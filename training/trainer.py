@@ -7,9 +7,11 @@ from __future__ import annotations
 import argparse
 import math
 import subprocess
+import zlib
 from pathlib import Path
 
 import torch
+from torch import distributed
 from torch.nn import functional
 
 from training.ata import Adversary, share_gradients
@@ -85,6 +87,10 @@ class Trainer:
 
     def train_step(self, image: torch.Tensor, columns: torch.Tensor) -> float:
         """Image [B, 1, T, F] and columns [B, F] -> loss."""
+        rank = distributed.get_rank() if distributed.is_initialized() else 0
+        # what dropout draws depends on seed, process and step alone, so that a resumed run draws the same; CPU generators
+        # look at 32 bits
+        torch.manual_seed(zlib.crc32(f"{self.args.seed} {rank} {self.step}".encode()))
         self.net.train()
         for name in self.settled:
             self.net.get_submodule(name).eval()

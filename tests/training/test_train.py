@@ -20,7 +20,7 @@ from training import data, train
 from training.data import CLASSES, Batches, Drawn, Stored
 from training.errors import DataError
 from training.initial import begin_with
-from training.models import build
+from training.models import SEGMENTERS, build
 from training.scene_images import write_images
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -73,9 +73,15 @@ def test_by_its_path_to_a_model_that_runs(tmp_path, images):
     assert list(out.glob("events.out.tfevents.*"))
 
 
-@pytest.mark.parametrize("variant", ["none", "conditional"])
-def test_stopped_and_resumed_equals_never_stopped(tmp_path, images, monkeypatch, variant):
-    asked = [*SMALL, "--steps", "5", "--variant", variant, "--data", str(images)]
+def dropping(classes: int) -> torch.nn.Module:
+    """A segmenter with dropout."""
+    return torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.Dropout(0.5), torch.nn.Conv2d(8, classes, 1))
+
+
+@pytest.mark.parametrize(("segmenter", "variant"), [("ata_net", "none"), ("ata_net", "conditional"), ("dropping", "none")])
+def test_stopped_and_resumed_equals_never_stopped(tmp_path, images, monkeypatch, segmenter, variant):
+    monkeypatch.setitem(SEGMENTERS, "dropping", dropping)
+    asked = [*SMALL, "--steps", "5", "--segmenter", segmenter, "--variant", variant, "--data", str(images)]
     assert train.main([*asked, "--out", str(tmp_path / "whole")]) == 0
     with monkeypatch.context() as patch:
         stop_after(3, patch)
