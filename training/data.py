@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +31,7 @@ from training.scene_iq import scene_iq
 from training.scene_model import Scene, mask_columns
 from training.spectrogram import mathworks_image, normalise, with_legend
 from training.workers import begin
+from training.writing import save
 
 Example = tuple[torch.Tensor, torch.Tensor]
 FRONT_ENDS = ("ata", "mathworks")
@@ -183,9 +183,7 @@ def fixed_set(
         parts = [next(loader) for _ in range(count)]
         kept = {"images": torch.cat([p[0] for p in parts]), "columns": torch.cat([p[1] for p in parts])}
         path.parent.mkdir(exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        torch.save(kept, part)
-        part.replace(path)
+        save(kept, path)
     return list(zip(kept["images"].split(batch), kept["columns"].split(batch), strict=True))
 
 

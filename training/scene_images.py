@@ -32,6 +32,7 @@ from training.scene_iq import scene_iq
 from training.scene_model import Scene, mask_columns, truth
 from training.spectrogram import pixel_power
 from training.workers import begin
+from training.writing import replacing
 
 FORMAT = 1
 ROWS = COLUMNS = 256
@@ -181,6 +182,5 @@ def _read_info(folder: Path) -> dict | None:
 
 
 def _write_info(folder: Path, info: dict, done: int) -> None:
-    part = folder / "set.json.part"
-    part.write_text(json.dumps({**info, "done": done}, indent=1) + "\n")
-    part.replace(folder / "set.json")
+    with replacing(folder / "set.json") as part:
+        part.write_text(json.dumps({**info, "done": done}, indent=1) + "\n")

@@ -16,6 +16,7 @@ from training.scene_draw import draw_scene
 from training.scene_iq import scene_iq
 from training.scene_model import Scene, truth
 from training.spectrogram import normalise, pixel_power
+from training.writing import replacing
 
 FULL_SCALE = 0.9 * 32767  # of the 16-bit samples, for the recording's largest I or Q
 COLOURS = {"LTE": "tab:green", "NR": "tab:red", "other": "tab:blue"}
@@ -51,32 +52,14 @@ def _write(scene: Scene, base: Path, origin: dict) -> None:
     data = Path(f"{base}.sigmf-data")
     parts = torch.view_as_real(iq)
     scale = FULL_SCALE / max(float(parts.abs().max()), 1e-30)
-    with _replacing(data) as file:
+    with replacing(data) as part, part.open("wb") as file:
         for begin in range(0, len(iq), 1 << 20):
             file.write((parts[begin : begin + (1 << 20)] * scale).round().numpy().astype("<i2").tobytes())
-    with _replacing(Path(f"{base}.png")) as file:
+    with replacing(Path(f"{base}.png")) as part, part.open("wb") as file:
         draw_picture(scene, iq, file)
     meta = annotate(scene, data, origin)
-    with _replacing(Path(f"{base}.sigmf-meta")) as file:
-        file.write(meta.encode())
-
-
-class _replacing:
-    """A file that is written beside `path` and takes its place when all went well."""
-
-    def __init__(self, path: Path):
-        self.path, self.part = path, path.with_name(path.name + ".part")
-
-    def __enter__(self):
-        self.file = self.part.open("wb")
-        return self.file
-
-    def __exit__(self, kind, *_):
-        self.file.close()
-        if kind is None:
-            self.part.replace(self.path)
-        else:
-            self.part.unlink(missing_ok=True)
+    with replacing(Path(f"{base}.sigmf-meta")) as part:
+        part.write_text(meta)
 
 
 def annotate(scene: Scene, data: Path, origin: dict) -> str:

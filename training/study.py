@@ -33,6 +33,7 @@ from training.errors import DataError
 from training.metrics import Pixels
 from training.study_frames import Maker
 from training.trainer import Trainer
+from training.writing import replacing
 
 SEGMENTERS = {"ata_net": [], "unetpp": ["--width", "8"]}  # a narrow U-Net++, for CPUs
 # name: adversarial variant and its weight: the paper's 0.1 for its own figure, Hung's 0.01, and that ten times over
@@ -110,9 +111,8 @@ def kept_run(args: argparse.Namespace, maker: Maker, segmenter: str, variant: st
     path = kept_at(args, maker.front_end, segmenter, variant, seed)
     if not path.exists():
         made = {"setting": setting(args), **one_run(args, maker, segmenter, variant, seed)}
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(made) + "\n")
-        part.replace(path)
+        with replacing(path) as part:
+            part.write_text(json.dumps(made) + "\n")
     made = json.loads(path.read_text())
     for name, value in setting(args).items():
         if made["setting"].get(name) != value:

@@ -8,7 +8,6 @@ all of MathWorks' images, while our training frames take the fast path.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from training.scene_draw import draw_scene
 from training.scene_iq import scene_iq
 from training.scene_model import mask_columns
 from training.spectrogram import mathworks_image, normalise, pixel_power, with_legend
+from training.writing import save
 
 TRAINING_SEEDS = 1 << 32
 AT_ONCE = 50  # frames between two writes: what a stop loses
@@ -59,9 +59,7 @@ class Maker:
             path = folder / f"{name}-{first}-{last}.pt"
             if not path.exists():
                 made = [self._frame(preset, seed + i, fast, fixed) for i in range(first, last)]
-                part = path.with_suffix(f".{os.getpid()}.part")
-                torch.save({"images": torch.stack([m[0] for m in made]), "columns": torch.stack([m[1] for m in made])}, part)
-                part.replace(path)
+                save({"images": torch.stack([m[0] for m in made]), "columns": torch.stack([m[1] for m in made])}, path)
             parts.append(torch.load(path, weights_only=True))
         images, columns = (torch.cat([p[key] for p in parts]) for key in ("images", "columns"))
         return images, columns

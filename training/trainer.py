@@ -21,6 +21,7 @@ from training.export import export, read_checkpoint, take_weights
 from training.initial import begin_with, settled_norms
 from training.metrics import Pixels
 from training.models import build
+from training.writing import replacing, save
 
 AVERAGE = 0.998  # decay of the weights' running average, which is what is exported
 # Columns on either side of an edge, and how much more than others they count: guards are a few columns wide, and where
@@ -147,13 +148,9 @@ class Trainer:
         }  # fmt: skip
         net = build(args.segmenter, len(CLASSES), **self.options)
         net.load_state_dict(average)
-        try:
-            torch.save(state, args.out / "checkpoint.part")
-            (args.out / "checkpoint.part").replace(args.out / "checkpoint.pt")
-            export(net, args.out / "model.part.onnx", args.name, trained, self.metrics)
-            (args.out / "model.part.onnx").replace(args.out / "model.onnx")
-        except (OSError, RuntimeError) as failure:  # torch.save reports a full disk as RuntimeError
-            raise DataError(f"cannot write to {args.out}: {failure}") from failure
+        save(state, args.out / "checkpoint.pt")
+        with replacing(args.out / "model.onnx") as part:
+            export(net, part, args.name, trained, self.metrics)
 
     def load(self) -> None:
         """Goes on exactly where the checkpoint stands."""

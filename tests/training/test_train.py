@@ -16,7 +16,7 @@ import onnxruntime
 import pytest
 import torch
 
-from training import data, train
+from training import data, train, writing
 from training.data import CLASSES, Batches, Drawn, Stored
 from training.errors import DataError
 from training.initial import begin_with
@@ -256,10 +256,28 @@ def test_what_cannot_be_done_is_one_sentence(tmp_path, capsys, argv, says):
 def test_a_full_disk_is_one_sentence(tmp_path, images, capsys):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
-    (tmp_path / "checkpoint.part").symlink_to("/dev/full")
-    assert train.main([*SMALL, "--steps", "1", "--out", str(tmp_path), "--data", str(images)]) == 2
+    for name in ("checkpoint.pt", "model.onnx"):
+        (tmp_path / f"{name}.{os.getpid()}.part").symlink_to("/dev/full")
+        assert train.main([*SMALL, "--steps", "1", "--out", str(tmp_path), "--data", str(images)]) == 2
+        said = capsys.readouterr().err.strip()
+        assert f"cannot write {tmp_path / name}" in said and "\n" not in said
+    assert not (tmp_path / "model.onnx").exists() and not list(tmp_path.glob("*.part"))
+
+
+def test_validation_scenes_that_cannot_be_kept_are_one_sentence(tmp_path, images, monkeypatch, capsys):
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    monkeypatch.setattr(data, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(writing.os, "getpid", lambda: 1)
+    asked = [*SMALL, "--steps", "1", "--out", str(tmp_path / "run"), "--data", str(images)]
+    assert train.main(asked) == 0
+    (kept,) = (tmp_path / "cache").iterdir()
+    kept.unlink()
+    Path(f"{kept}.1.part").symlink_to("/dev/full")
+    capsys.readouterr()
+    assert train.main(asked) == 2
     said = capsys.readouterr().err.strip()
-    assert "cannot write to" in said and "\n" not in said
+    assert f"cannot write {kept}" in said and "\n" not in said
 
 
 @pytest.mark.parametrize("damage", ["cut short", "no array", "no level.npy", "no done", "done is a word"])
