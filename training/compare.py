@@ -48,6 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     except (DataError, OSError) as error:
         print(f"compare.py: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("compare.py: stopped", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -105,6 +105,9 @@ def main(argv: list[str] | None = None) -> int:
     except (DataError, OSError) as failure:
         print(f"evaluate: {failure}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("evaluate: stopped", file=sys.stderr)
+        return 130
     if not args.markdown:
         print(markdown(figures), end="")
     return 0

@@ -163,6 +163,9 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, DataError) as failure:
         print(f"export: {failure}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("export: stopped", file=sys.stderr)
+        return 130
     print(f"wrote {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -15,6 +15,7 @@ import torch
 
 from training.waveforms.ofdm import OfdmWaveform
 
+SHORTEST_FRAME = 0.5e-3  # s
 LEAD = 100e-6  # s that an emitter without a grid has been on the air when the frame begins: its time 0 is this earlier
 
 

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import torch
 
 from training.channel import make_channel
 from training.errors import DataError
 from training.impairments import Receiver
 from training.scene_dice import Dice
-from training.scene_model import Emitter, Scene
+from training.scene_model import SHORTEST_FRAME, Emitter, Scene
 from training.waveforms.lte import lte_downlink, random_lte
 from training.waveforms.nr import NrConfig, Pdsch, Ssb, nr_downlink, random_nr
 from training.waveforms.nr_random import paper_nr
@@ -39,9 +41,7 @@ def paper_test(dice: Dice, level_db: float | str | None = None) -> Scene:
 def _paper_scene(dice: Dice, labels: list[str], level_db: float | str | None) -> Scene:
     drawn = dice.pick(PAPER_LEVELS_DB)
     if level_db is not None:
-        drawn = None if level_db == "none" else float(level_db)
-        if drawn not in PAPER_LEVELS_DB:
-            raise DataError(f"the paper protocol has no noise level {level_db}: -10, 0, 10, 20, 30 dB or none")
+        drawn = _level(level_db)
     duration = PAPER_MS * 1e-3
     while True:  # an NR channel of 50 MHz leaves no room for LTE of 15 or 20
         waveforms = [_paper_waveform(dice, label, duration) for label in labels]
@@ -66,6 +66,16 @@ def _paper_scene(dice: Dice, labels: list[str], level_db: float | str | None) ->
                  info={"level_db": drawn})
 
 
+def _level(asked: float | str) -> float | None:
+    """One of PAPER_LEVELS_DB as a number or text; DataError for any other."""
+    if asked == "none":
+        return None
+    with suppress(ValueError):
+        if (level := float(asked)) in PAPER_LEVELS_DB:
+            return level
+    raise DataError(f"the paper protocol has no noise level {asked}: -10, 0, 10, 20, 30 dB or none")
+
+
 def _paper_waveform(dice: Dice, label: str, duration: float):
     if label == "NR":
         while True:  # a frame in which an SSB-less bitmap meets no data holds nothing
@@ -84,6 +94,8 @@ DEMO_RATE = 61.44e6
 def demo(dice: Dice, frame_ms: float = 200.0) -> Scene:
     """What a busy band looks like: two LTE carriers, two NR carriers and a WCDMA neighbour cut by the band's edge."""
     duration = frame_ms * 1e-3
+    if duration < SHORTEST_FRAME:
+        raise DataError(f"a frame of {frame_ms:g} ms is shorter than {SHORTEST_FRAME * 1e3:g} ms")
     rng = dice.torch
     always = torch.tensor([[-1.0, duration + 1.0]], dtype=torch.float64)
     wcdma = Shaped("wcdma", (-1.92e6, 1.92e6), 7.68e6, always, duration, ("linear", 2, 0.22, 4), dice.seed)

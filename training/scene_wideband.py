@@ -17,7 +17,7 @@ from training.channel import random_channel
 from training.errors import DataError
 from training.impairments import random_receiver
 from training.scene_dice import Dice
-from training.scene_model import LEAD, Emitter, Scene
+from training.scene_model import LEAD, SHORTEST_FRAME, Emitter, Scene
 from training.waveforms.lte import lte_downlink, random_lte
 from training.waveforms.nr import Tdd, nr_downlink, random_nr
 from training.waveforms.nr_dss import random_dss
@@ -70,7 +70,7 @@ def wideband(dice: Dice, samp_rate: float | None = None, frame_ms: float | None 
     if not 0.5e6 <= rate <= 245.76e6:
         raise DataError(f"a sample rate of {rate:g} Hz is outside 0.5 to 245.76 MS/s")
     duration = (frame_ms or _frame_ms(dice)) * 1e-3
-    if not 0.5e-3 <= duration <= 0.1:
+    if not SHORTEST_FRAME <= duration <= 0.1:
         raise DataError(f"a frame of {duration * 1e3:g} ms is outside 0.5 to 100 ms")
     count = max(SHORTEST, round(duration * rate))
     plan = Plan(rate, count / rate, [], crowded > 0 and dice.chance(crowded))

@@ -142,6 +142,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     for name in ("seeds", "steps", "batch", "frames", "validation", "test", "threads"):
         if getattr(args, name) <= 0:
             parser.error(f"--{name} must be more than 0")
+    train.check_device(parser, args.device)
     if args.seeds > MOST_SEED:
         parser.error(f"--seeds is at most {MOST_SEED}")
     return args

@@ -81,6 +81,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         parser.set_defaults(**kept)
         args = parser.parse_args(argv)
     args.name = args.name or args.out.resolve().name
+    if args.device == "cuda" and "LOCAL_RANK" in os.environ:
+        args.device = f"cuda:{os.environ['LOCAL_RANK']}"
+    check_device(parser, args.device)
     for name in ("minutes", "steps", "batch", "rate", "validation", "threads", "width"):
         if (value := getattr(args, name)) is not None and value <= 0:
             parser.error(f"--{name} must be more than 0")
@@ -93,6 +96,14 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     if args.data and args.front_end != "ata":
         parser.error("--data holds images of the front end `ata`: leave --front-end out")
     return args
+
+
+def check_device(parser: argparse.ArgumentParser, device: str) -> None:
+    """Ends with one sentence where PyTorch does not have the device."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):  # the latter in a build without CUDA
+        parser.error(f"--device {device}: PyTorch has no such device here")
 
 
 class Ranks:
@@ -149,8 +160,7 @@ def run(args: argparse.Namespace) -> Trainer:
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     ranks = Ranks(args.device)
-    if ranks.count > 1 and args.device == "cuda":
-        args.device = f"cuda:{os.environ['LOCAL_RANK']}"
+    if ranks.count > 1 and args.device.startswith("cuda"):
         torch.cuda.set_device(args.device)
     trainer = Trainer(args)
     if args.resume:
@@ -216,6 +226,9 @@ def main(argv: list[str] | None = None) -> int:
     except (DataError, OSError) as failure:
         print(f"train: {failure}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # where there is no step to end yet, or the engine is being built
+        print("train: stopped", file=sys.stderr)
+        return 130
     figures = trainer.metrics.get("validation", {}).get("column_mean", {})
     print(f"{args.out}/model.onnx: {trainer.step} steps, validation mIoU {figures.get('miou', float('nan')):.3f}")
     return 0

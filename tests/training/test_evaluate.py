@@ -179,6 +179,15 @@ def test_paper_levels_are_pooled(tmp_path, monkeypatch):
     assert made["pixels"]["classes"].keys() == {"noise", "LTE", "NR"}
 
 
+def test_ctrl_c_is_one_sentence(tmp_path, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate, "fixed_set", interrupted)
+    assert evaluate.main([str(write_tiny_model(tmp_path / "tiny.onnx"))]) == 130
+    assert capsys.readouterr().err.strip() == "evaluate: stopped"
+
+
 def test_what_is_missing_is_one_sentence(tmp_path, capsys):
     model = write_tiny_model(tmp_path / "tiny.onnx")
     (tmp_path / "noise.onnx").write_bytes(b"no model")

@@ -135,6 +135,15 @@ def test_the_calls_of_tensorrt_exist():
         assert used and used <= set(dir(getattr(lean, kind))), kind
 
 
+def test_ctrl_c_is_one_sentence(checkpoint, tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export, "export", interrupted)
+    assert export.main([str(checkpoint), str(tmp_path / "m.onnx")]) == 130
+    assert capsys.readouterr().err.strip() == "export: stopped"
+
+
 def test_what_is_no_checkpoint_is_one_sentence(checkpoint, tmp_path, capsys):
     (tmp_path / "noise.pt").write_bytes(b"not a checkpoint")
     earlier = torch.load(checkpoint, weights_only=True)

@@ -151,6 +151,8 @@ def test_killed_at_any_time_a_set_goes_on_and_ends_the_same(tmp_path):
     (["--preset", "nowhere"], "invalid choice"),
     (["--samp-rate", "1000"], "outside 0.5 to 245.76 MS/s"),
     (["--preset", "paper", "--level-db", "7"], "no noise level 7"),
+    (["--preset", "paper", "--level-db", "ten"], "no noise level ten"),
+    (["--preset", "demo", "--frame-ms", "0.005"], "shorter than 0.5 ms"),
     (["--preset", "paper", "--frame-ms", "7"], "no parameter 'frame_ms'"),
     (["--seed", "-1"], "negative"),
     (["--seed", str(VALIDATION_SEEDS - 2), "--count", "3"], "validation and tests"),

@@ -147,6 +147,22 @@ def test_a_file_that_is_no_model_is_no_beginning(tmp_path):
         begin_with(build("ata_net", len(CLASSES)), tmp_path / "x.onnx", "cpu")
 
 
+def test_a_device_that_is_not_here_is_one_sentence(capsys):
+    for device in ("gpu", "cuda:99"):
+        with pytest.raises(SystemExit) as end:
+            train.arguments(["--device", device])
+        assert end.value.code == 2 and f"--device {device}: PyTorch has no" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_ctrl_c_before_the_first_step_is_one_sentence(tmp_path, images, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "fixed_set", interrupted)
+    assert train.main([*SMALL, "--out", str(tmp_path), "--data", str(images)]) == 130
+    assert capsys.readouterr().err.strip().splitlines()[-1] == "train: stopped"
+
+
 def test_ctrl_c_leaves_a_model_file(tmp_path, images, monkeypatch):
     stop_after(1, monkeypatch)
     before = signal.getsignal(signal.SIGINT)
@@ -226,7 +242,9 @@ def test_validation_is_made_as_samples_whatever_is_trained_on(images, tmp_path):
 @pytest.mark.parametrize("device", ["cpu", "cuda:1"])
 def test_scenes_are_made_on_the_device_that_trains(device):
     other_rank = SimpleNamespace(rank=1, count=2)  # which has no validation set
-    batches, _ = train.datasets(train.arguments([*SMALL, "--device", device]), 0, other_rank)
+    args = train.arguments(SMALL)
+    args.device = device
+    batches, _ = train.datasets(args, 0, other_rank)
     assert batches.source.device == device
 
 
@@ -245,6 +263,7 @@ def test_validation_scenes_are_kept(monkeypatch):
         (["--initial", "/nowhere/checkpoint.pt"], "no checkpoint"),
         (["--initial", "/nowhere/model.onnx"], "no model file"),
         (["--out", "/proc/forbidden"], "/proc/forbidden"),
+        (["--width", "1"], "--width of 2 at least"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(tmp_path, capsys, argv, says):
@@ -323,7 +342,8 @@ def test_no_training_sees_a_validation_scene():
 
 
 def test_bad_numbers_are_refused(capsys):
-    for bad in (["--batch", "0"], ["--steps", "-1"], ["--iq-share", "2"], ["--preset", "nothing"], ["--seed", "256"],
+    for bad in (["--batch", "0"], ["--steps", "-1"], ["--iq-share", "2"], ["--preset", "nothing"],
+                ["--seed", "256"],
                 ["--resume", "--initial", "x.pt"], ["--data", "x", "--front-end", "mathworks"]):
         with pytest.raises(SystemExit):
             train.arguments(bad)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from training.errors import DataError
 from training.models.rhythm import FLATTEST, FREQS, Rhythm, legend
 
 REACH = 17  # pixels that a local mean takes
@@ -247,11 +248,13 @@ class AtaNet(nn.Module):
 
     Args:
         classes: channels of the logits.
-        width: channels at half size; a quarter has 2, an eighth 4, a sixteenth 8 times as many.
+        width: channels at half size; a quarter has 2, an eighth 4, a sixteenth 8 times as many. DataError for less than 2.
     """
 
     def __init__(self, classes: int = 4, width: int = 16) -> None:
         super().__init__()
+        if width < 2:
+            raise DataError(f"ata_net needs a --width of 2 at least, not {width}")
         w = width
         self.scale = Scale(3 * w)
         self.at_quarter, self.at_eighth, self.at_sixteenth, self.at_end = (
