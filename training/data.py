@@ -170,12 +170,11 @@ def fixed_set(
 ) -> list[Example]:
     """Batches of `count` scenes from `first_seed` on, always as samples: for validation and tests.
 
-    They are kept under data/ in float32, for the legend tells frequencies, and under a name that the generator's own source
-    text is part of: another generator never finds what this one made.
+    They are kept under data/ in float32, for the legend tells frequencies, and under a name that `generator` is part of:
+    another one never finds what this one made.
     """
-    text = b"".join(p.read_bytes() for p in sorted(Path(__file__).parent.rglob("*.py")) if _generates(p))
-    asked = f"float32 {preset} {count} {first_seed} {front_end} {sorted(fixed.items())}".encode()
-    path = CACHE / f"{preset}-{count}-{hashlib.sha256(text + asked).hexdigest()[:16]}.pt"
+    asked = f"{generator()} float32 {preset} {count} {first_seed} {front_end} {sorted(fixed.items())}".encode()
+    path = CACHE / f"{preset}-{count}-{hashlib.sha256(asked).hexdigest()[:16]}.pt"
     if path.exists():
         kept = torch.load(path, weights_only=True)
     else:
@@ -185,6 +184,12 @@ def fixed_set(
         path.parent.mkdir(exist_ok=True)
         save(kept, path)
     return list(zip(kept["images"].split(batch), kept["columns"].split(batch), strict=True))
+
+
+def generator() -> str:
+    """A short name of the scene generator, by its source text: another generator has another."""
+    text = b"".join(p.read_bytes() for p in sorted(Path(__file__).parent.rglob("*.py")) if _generates(p))
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def _generates(path: Path) -> bool:

@@ -28,7 +28,7 @@ from torch.nn.functional import interpolate
 from tqdm import tqdm
 
 from training import study_report, train
-from training.data import CLASSES, FRONT_ENDS, MOST_SEED
+from training.data import CLASSES, FRONT_ENDS, MOST_SEED, generator
 from training.errors import DataError
 from training.metrics import Pixels
 from training.study_frames import Maker
@@ -97,9 +97,9 @@ def one_run(args: argparse.Namespace, maker: Maker, segmenter: str, variant: str
 
 
 def setting(args: argparse.Namespace) -> dict:
-    """What all runs of a study share."""
+    """What all runs of a study share: arguments, and the scene generator."""
     names = ("frames", "validation", "test", "steps", "batch", "rows", "columns", "amp")
-    return {name: getattr(args, name) for name in names}
+    return {name: getattr(args, name) for name in names} | {"generator": generator()}
 
 
 def kept_at(args: argparse.Namespace, front_end: str, segmenter: str, variant: str, seed: int) -> Path:
@@ -116,7 +116,8 @@ def kept_run(args: argparse.Namespace, maker: Maker, segmenter: str, variant: st
     made = json.loads(path.read_text())
     for name, value in setting(args).items():
         if made["setting"].get(name) != value:
-            raise DataError(f"{path} was run with --{name} {made['setting'].get(name)}, not {value}")
+            there = made["setting"].get(name)
+            raise DataError(f"{path} was run with {name} {there}, not {value}: give this study another --out")
     return made
 
 

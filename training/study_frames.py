@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The frames of the study: the paper protocol as images of one size, made once for each front end and kept.
+"""The frames of the study: the paper protocol as images of one size, made once for each front end and scene generator
+(`data.generator`) and kept.
 
 Seeds do not depend on the front end: both see the same scenes. Validation and test frames are made as samples; so are
 all of MathWorks' images, while our training frames take the fast path.
@@ -14,7 +15,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from training.data import CLASSES, TEST_SEEDS, VALIDATION_SEEDS
+from training.data import CLASSES, TEST_SEEDS, VALIDATION_SEEDS, generator
 from training.errors import DataError
 from training.evaluate import PAPER_LEVELS
 from training.fastpath import fast_power
@@ -51,7 +52,7 @@ class Maker:
         self, name: str, preset: str, count: int, seed: int, fast: bool = False, **fixed: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """-> images float32 [count, 1, rows, columns] and columns uint8 [count, columns]."""
-        folder = self.folder / f"{self.front_end}-{self.rows}x{self.columns}-float32"
+        folder = self.folder / f"{self.front_end}-{self.rows}x{self.columns}-float32-{generator()}"
         folder.mkdir(parents=True, exist_ok=True)
         parts = []
         for first in tqdm(range(0, count, AT_ONCE), desc=f"{self.front_end} {name}", unit="part", disable=None):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from training import study, study_report
+from training import study, study_frames, study_report
 from training.data import VALIDATION_SEEDS
 from training.evaluate import PAPER_LEVELS
 from training.fastpath import fast_power
@@ -68,7 +68,15 @@ def test_only_training_frames_take_the_fast_path(tmp_path):
     assert torch.equal(maker.training(1)[0][0], expected)
 
 
-def test_a_whole_study_and_again(tmp_path, capsys):
+def test_frames_of_another_generator_are_not_taken(tmp_path, monkeypatch):
+    maker = Maker(tmp_path, "ata", 32, 64)
+    ours = maker.training(1)
+    monkeypatch.setattr(study_frames, "generator", lambda: "another")
+    monkeypatch.setattr(study_frames, "fast_power", lambda *_: torch.ones(32, 64))
+    assert not torch.equal(maker.training(1)[0], ours[0])
+
+
+def test_a_whole_study_and_again(tmp_path, capsys, monkeypatch):
     asked = ["--out", str(tmp_path / "runs"), "--segmenters", "ata_net", "--variants", "none", "patch", "--seeds", "1",
              "--steps", "2", "--batch", "2", "--frames", "2", "--test", "1", "--validation", "1", "--rows", "32",
              "--columns", "64", "--device", "cpu"]  # fmt: skip
@@ -84,4 +92,8 @@ def test_a_whole_study_and_again(tmp_path, capsys):
     asked[asked.index("--steps") + 1] = "3"
     capsys.readouterr()
     assert study.main(asked) == 2
-    assert "--steps 2, not 3" in capsys.readouterr().err
+    assert "was run with steps 2, not 3" in capsys.readouterr().err
+    asked[asked.index("--steps") + 1] = "2"
+    monkeypatch.setattr(study, "generator", lambda: "another")
+    assert study.main(asked) == 2
+    assert "not another" in capsys.readouterr().err

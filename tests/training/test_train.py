@@ -343,8 +343,7 @@ def test_no_training_sees_a_validation_scene():
 
 def test_bad_numbers_are_refused(capsys):
     for bad in (["--batch", "0"], ["--steps", "-1"], ["--iq-share", "2"], ["--preset", "nothing"],
-                ["--seed", "256"],
-                ["--resume", "--initial", "x.pt"], ["--data", "x", "--front-end", "mathworks"]):
+                ["--seed", "256"], ["--resume", "--initial", "x.pt"], ["--data", "x", "--front-end", "mathworks"]):
         with pytest.raises(SystemExit):
             train.arguments(bad)
     capsys.readouterr()
