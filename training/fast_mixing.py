@@ -41,13 +41,16 @@ class Frame:
         return k * self.rows // self.segments
 
 
-def time_weights(grid: Grid, frame: Frame) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def time_weights(
+    grid: Grid, frame: Frame, power: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """How much of each row's windowed looks falls on each symbol.
 
+    power: of each symbol in some parts of the band, float32 [symbols, P].
     -> float32 [T, symbols] (sparse where that pays; a row's weights sum to 1 where the grid sends without pause). Of
-    what the row gets from each symbol, weight times the symbol's power, float32 [T]: the sum of the squares over the
-    square of the sum, the same for products with the next row's, and the variance of the power over the row's looks
-    as a share of its mean's square.
+    what the row gets from each symbol, weight times the symbol's power, for each part of the band, float32 [T, P]: the
+    sum of the squares over the square of the sum, the same for products with the next row's, and the variance of the
+    power over the row's looks as a share of its mean's square.
     """
     # numpy: so many steps over so few numbers would mostly wait for torch's dispatcher
     length, hop = frame.columns / frame.samp_rate, frame.hop / frame.samp_rate
@@ -73,16 +76,16 @@ def time_weights(grid: Grid, frame: Frame) -> tuple[torch.Tensor, torch.Tensor, 
     seen += np.bincount(cell[inside], (part / looks[row])[inside], seen.size).reshape(seen.shape)
     weights = (seen[1] - seen[0]).astype(np.float32) * (near < count[:, None])
     weights[weights < 1e-7] = 0
-    power = grid.power.sum(1).numpy()
-    power = (power / max(power.max(), 1e-30))[symbol]
-    heard = weights * power
+    of_symbol = power.numpy()
+    of_symbol = (of_symbol / of_symbol.max(0).clip(1e-30))[symbol]
+    heard = weights[..., None] * of_symbol
     total = heard.sum(1).clip(1e-6)
     spread = np.square(heard).sum(1) / np.square(total)
-    uneven = ((heard * power).sum(1) / np.square(total) - 1).clip(0, MOST_UNEVEN)
+    uneven = ((heard * of_symbol).sum(1) / np.square(total) - 1).clip(0, MOST_UNEVEN)
     uneven *= _left_by_a_look(round(float(grid.cp.median() + 1 / grid.scs) / length, 3))
-    along = np.zeros(frame.rows, np.float32)
+    along = np.zeros_like(spread)
     later = near - np.diff(low)[:, None]  # the same symbols among the next row's
-    both = heard[:-1] * np.take_along_axis(heard[1:], later.clip(0), 1) * (later >= 0)
+    both = heard[:-1] * np.take_along_axis(heard[1:], later.clip(0)[..., None], 1) * (later >= 0)[..., None]
     along[:-1] = both.sum(1) / (total[:-1] * total[1:])
     used = weights > 0
     index = torch.from_numpy(np.stack([np.nonzero(used)[0], symbol[used]]))
@@ -102,6 +105,17 @@ def _left_by_a_look(symbol: float) -> float:
     edges = phase[:, None] + symbol * np.arange(-1, int(1 / symbol) + 2)
     shares = np.diff(hann_energy(edges.clip(0, 1)), axis=1)
     return float(np.square(shares).sum(1).mean())
+
+
+@lru_cache(maxsize=256)
+def change_bursts(symbol: float) -> float:
+    """Variance over looks of what symbols' changes put far from their subcarriers, as a share of its mean's square: a look
+    gets it by its window's square at each change, and changes are `symbol` windows apart."""
+    steps = 64 * math.ceil(symbol)
+    phase = (np.arange(steps) + 0.5) / steps * symbol
+    place = (phase[:, None] + symbol * np.arange(int(1 / symbol) + 1)).clip(max=1)
+    energy = (np.sin(np.pi * place) ** 4).sum(1)
+    return min(float(np.square(energy).mean() / energy.mean() ** 2) - 1, MOST_UNEVEN)
 
 
 def hann_energy(x: np.ndarray) -> np.ndarray:

@@ -16,10 +16,13 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from training.fast_mixing import LOBE_STEPS, Frame, Lobe, hann_energy, lobe_table, time_weights
+from training.fast_mixing import LOBE_STEPS, NEAR, Frame, Lobe, change_bursts, hann_energy, lobe_table, time_weights
 from training.fast_speckle import NEXT_COLUMN, looks_variance, speckle
 from training.scene_model import LEAD, Emitter, Scene, response_times
 from training.waveforms.ofdm import Grid, OfdmWaveform
+
+MOST_PARTS, LEAST_COLUMNS = 8, 4  # parts of a grid's band whose courses in time are told apart, and columns of each
+MAIN_LOBE = 3  # columns on either side of a subcarrier; what it puts further away comes when symbols change
 
 
 def fast_power(scene: Scene, rows: int = 256, columns: int = 256, clean: bool = False) -> torch.Tensor:
@@ -86,12 +89,12 @@ def add_grids(total: torch.Tensor, steady: torch.Tensor, emitter: Emitter, frame
                 continue
             here, share = slice(begin, end), slice(skip, skip + end - begin)
             shared = density[:, here] * mixed.own[share]
-            steady[0, :, here].addcmul_(shared, density[:, here] * mixed.spread)
-            steady[2, :, here].addcmul_(shared, below[:, here] * mixed.along)
+            steady[0, :, here].addcmul_(shared, density[:, here] * mixed.spread[:, share])
+            steady[2, :, here].addcmul_(shared, below[:, here] * mixed.along[:, share])
             shared = density[:, here] * mixed.beside[share]
-            steady[1, :, here].addcmul_(shared, beside[:, here] * mixed.spread)
+            steady[1, :, here].addcmul_(shared, beside[:, here] * mixed.spread[:, share])
             # looks at a row that is loud for a part of it are fewer than they seem: the opposite of calm
-            fewer = density[:, here] * uneven
+            fewer = density[:, here] * uneven[:, share]
             steady[0, :, here].addcmul_(fewer, density[:, here], value=-1)
             steady[1, :, here].addcmul_(fewer, beside[:, here], value=-NEXT_COLUMN)
 
@@ -100,7 +103,7 @@ def add_grids(total: torch.Tensor, steady: torch.Tensor, emitter: Emitter, frame
 class _Mixed:
     """A grid's density [T, F], and what does not depend on phases of its square and of its products with its
     neighbours, as shares of those: from column `low` on (modulo F) `own` and, for the next column, `beside`, float32
-    [columns], times `spread`, for the next row `along`, float32 [T, 1]. uneven: `time_weights`', float32 [T, 1]."""
+    [columns], times `spread`, for the next row `along`, float32 [T, columns]. uneven: `time_weights`', of the same shape."""
 
     density: torch.Tensor
     low: int
@@ -130,12 +133,37 @@ def _mix(grid: Grid, used: slice, center: float, level: float, frame: Frame, rec
     low, lobes = lobe.near(sky.numpy(), gain)
     width = lobes.shape[1]
     join, tails = lobe.far(sky.numpy(), gain, np.arange(low + width, low + frame.columns) % frame.columns)
-    in_time, spread, along, uneven = time_weights(grid, frame)
+    # users side by side differ in level and in how it changes: a weak one is not to get the calm of a strong one
+    size = -(-power.shape[1] // min(MOST_PARTS, max(1, (width - 2 * NEAR) // LEAST_COLUMNS)))
+    by_part = torch.stack([part.sum(1) for part in power.split(size, 1)], 1)
+    in_time, *courses = time_weights(grid, frame, by_part)
+    place = sky.numpy() / frame.column_hz + frame.columns // 2 - low  # of each subcarrier, in columns
+    nearest = np.rint((np.arange(width) - place[0]) * (frame.column_hz / grid.scs / group))
+    nearest = nearest.clip(0, power.shape[1] - 1).astype(np.int64)
+    spread, along, uneven = (course[:, nearest // size] for course in courses)
     through = torch.cat([lobes, join], 1)
     mixed = (in_time @ power) @ through if power.shape[0] > frame.rows // 2 else in_time @ (power @ through)
     density = torch.cat([mixed[:, :width], mixed[:, width:] @ tails], 1).roll(low, 1)
+    symbol = round(lobe.key[1] / frame.columns, 3)
+    if symbol > 1:  # else every look sees changes: they come as steadily as the rest
+        spilt = (in_time @ by_part) @ _spill(lobes, place, power, size) / mixed[:, :width].clamp(min=1e-30)
+        spilt = spilt.clamp(max=1)
+        stays = (1 - spilt).square()
+        spread, along, uneven = spread * stays, along * stays, uneven * stays + spilt.square() * change_bursts(symbol)
     rest = 1 - _prefix_variance(cp, cp + 1 / grid.scs, frame)
-    return _Mixed(density, low, *_calm_shares(lobes, group), rest * spread[:, None], rest * along[:, None], uneven[:, None])
+    return _Mixed(density, low, *_calm_shares(lobes, group), rest * spread, rest * along, uneven)
+
+
+def _spill(lobes: torch.Tensor, place: np.ndarray, power: torch.Tensor, size: int) -> torch.Tensor:
+    """What each part of `size` subcarriers puts into columns far from them, where it comes of symbols' changes: density for
+    a part's power of 1 [parts, columns]. lobes: [K, columns]; place: [K], at which of those columns a subcarrier is."""
+    far = lobes.clone()
+    near = np.ceil(place)[:, None].astype(np.int64) + np.arange(-MAIN_LOBE, MAIN_LOBE)
+    far.scatter_(1, torch.from_numpy(near.clip(0, lobes.shape[1] - 1)), 0.0)
+    sent = power.sum(0)
+    number = torch.arange(len(sent)) // size
+    shares = sent / sent.new_zeros(int(number[-1]) + 1).index_add_(0, number, sent).clamp(min=1e-30)[number]
+    return sent.new_zeros(int(number[-1]) + 1, len(sent)).scatter_(0, number[None], shares[None]) @ far
 
 
 def _calm_shares(lobes: torch.Tensor, group: int) -> tuple[torch.Tensor, torch.Tensor]:

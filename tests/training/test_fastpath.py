@@ -15,7 +15,7 @@ from training.scene import Emitter, Scene, draw_scene, scene_iq
 from training.scene_images import made_as_samples
 from training.spectrogram import frame_geometry, pixel_power
 from training.waveforms.lte import lte_downlink, random_lte
-from training.waveforms.nr import nr_downlink, random_nr
+from training.waveforms.nr import NrConfig, Pdsch, nr_downlink, random_nr
 from training.waveforms.others import Shaped
 
 REPEATS = 4
@@ -95,6 +95,31 @@ def test_images_agree(name):
         assert abs(alike(a, 1) - alike(b, 1)) < 0.13, where
 
 
+@pytest.mark.parametrize("ms", [40, 10])
+def test_a_weak_user_beside_a_strong_one_is_as_restless(ms):
+    """20 dB below, at another level in each slot: its pixels have its own changes and what the strong one's spill."""
+    rate, blocks, edge = 30.72e6, 51, 25
+    half = 6 * blocks * 30e3
+    count = round(rate * ms * 1e-3)
+    users = (Pdsch(((0, edge),), start=0, symbols=14),
+             Pdsch(((edge, blocks - edge),), start=0, symbols=14, power_db=-20.0, spread_db=8.0))
+    of_iq, fast = [], []
+    for seed in range(REPEATS):
+        waveform = nr_downlink(NrConfig(20e6, 30e3, pci=1, start=0.0, pdsch=users), count / rate,
+                               torch.Generator().manual_seed(seed))
+        scene = Scene(rate, count, [Emitter(waveform, 0.0, 30.0)], None, seed, "test")
+        expected = fast_power(scene, clean=True)
+        of_iq.append(pixel_power(scene_iq(scene)[None])[0] / expected)
+        fast.append(fast_power(scene) / expected)
+    middle, width = (torch.arange(256) - 128) * rate / 256, rate / 256
+    between = 12 * 30e3 * edge - half
+    strong = (middle > -half + 4 * width) & (middle < between - 4 * width)
+    weak = (middle > between + 4 * width) & (middle < half - 4 * width)
+    for columns in (strong, weak):
+        ratio = torch.cat(fast)[:, columns].std() / torch.cat(of_iq)[:, columns].std()
+        assert 0.87 < float(ratio) < 1.13
+
+
 def test_linear_faults_agree():
     receiver = Receiver(tilt_db=4, ripple_db=2, ripple=(2.5, 0.3), edge=0.42, edge_db=6, fold_db=3, dc_db=20,
                         spurs=((0.2, 15),), iq_db=25)
@@ -124,7 +149,7 @@ def test_time_weights_are_the_windows_energy_on_each_symbol(rate, ms):
     frame = Frame(rate, count, 256, 256)
     rng = torch.Generator().manual_seed(0)
     grid = lte(rng, count / rate, bandwidth=1.4e6, duplex="fdd").grids[0]
-    weights = time_weights(grid, frame)[0]
+    weights = time_weights(grid, frame, grid.power.sum(1, keepdim=True))[0]
     weights = weights.to_dense() if weights.is_sparse else weights
     hop, segments = frame_geometry(count, 256, 256)
     energy = torch.hann_window(256, dtype=torch.float64).square()
