@@ -297,12 +297,19 @@ def _place(dice: Dice, plan: Plan, width: float, adjacent: bool) -> float | None
 
 
 def _limit_range(dice: Dice, emitters: list[Emitter]) -> None:
-    """No more than 40 dB between the strongest and the weakest; several carriers seldom differ so much."""
+    """No more than 40 dB between the strongest carrier and the weakest; several seldom differ so much. Base stations of one
+    carrier are lifted together."""
     if not emitters:
         return
     strongest = max(e.snr_db for e in emitters)
     span = dice.uniform(0, 40) if dice.chance(0.7) else 40.0
-    for emitter in emitters:
-        emitter.snr_db = max(emitter.snr_db, strongest - span, SNR_DB[0] - 6)
+    least = max(strongest - span, SNR_DB[0] - 6)
+    carriers: dict[object, list[Emitter]] = {}
+    for number, emitter in enumerate(emitters):
+        carriers.setdefault(number if emitter.cell is None else ("cell", emitter.cell), []).append(emitter)
+    for stations in carriers.values():
+        lift = max(least - max(e.snr_db for e in stations), 0.0)
+        for emitter in stations:
+            emitter.snr_db += lift
 
 

@@ -16,7 +16,7 @@ from training.impairments import Receiver
 from training.scene import Emitter, Scene, draw_scene, mask_columns, scene_iq, truth
 from training.scene_dice import Dice
 from training.scene_presets import PAPER_RATE
-from training.scene_wideband import _frame_ms, _rate
+from training.scene_wideband import _frame_ms, _limit_range, _rate
 from training.waveforms.gsm import Gsm
 from training.waveforms.lte import lte_downlink, random_lte
 from training.waveforms.nr import NrConfig, Ssb, nr_downlink, random_nr
@@ -307,6 +307,19 @@ def test_a_few_wideband_scenes_are_as_clean_as_a_simulators(wideband):
     assert 8 < len(clean) < 40
     assert max(e.snr_db for of in clean for e in of.emitters) > 60
     assert all(e.snr_db <= 40 for of in wideband if not of.info["clean"] for e in of.emitters)
+
+
+def test_base_stations_of_a_carrier_are_lifted_together():
+    waveform = lte()
+    levels, lifted = ((30.0, None), (-2.0, 1), (-4.0, 1), (-3.0, None), (20.0, 2), (-3.0, 2)), 0
+    for seed in range(20):
+        emitters = [Emitter(waveform, 0.0, level, cell=cell) for level, cell in levels]
+        _limit_range(Dice("wideband", seed), emitters)
+        strong, first, second, alone, near, further = (e.snr_db for e in emitters)
+        assert strong == 30 and first >= alone
+        assert first - second == pytest.approx(2) and near - further == pytest.approx(23)
+        lifted += first > -2
+    assert lifted
 
 
 def test_fixed_parameters_are_kept():
