@@ -138,7 +138,8 @@ def _db(ratio: torch.Tensor) -> float:
 
 
 def sync_period(carrier: Carrier, iq: torch.Tensor) -> float:
-    """ms from one synchronisation signal of the same cell to the next, nan where fewer than two are found."""
+    """ms from one synchronisation signal of the same cell to the next, nan where fewer than two are found. NR's are looked
+    for at the carrier's own spacing, where it is one that FR1's sync blocks have and their 20 blocks fit in."""
     if carrier.label == "LTE":
         step = round(0.020 * carrier.rate)
         cells = [cell for n in range(len(iq) // step) for cell in search_lte(iq[n * step : (n + 1) * step], carrier.rate)]
@@ -147,7 +148,7 @@ def sync_period(carrier: Carrier, iq: torch.Tensor) -> float:
             return float("nan")
         wander = (torch.tensor(starts) - starts[0] + 0.0025) % 0.005
         return 5.0 + 1e3 * float(wander.max() - wander.min())  # the search itself folds at 5 ms
-    if len(iq) < 0.010 * carrier.rate:
+    if len(iq) < 0.010 * carrier.rate or carrier.scs > 30e3 or carrier.width < 240 * carrier.scs:
         return float("nan")
     edge = int((carrier.width / 2 - 120 * carrier.scs) // carrier.scs)
     raster = torch.arange(-edge, edge + 1) * carrier.scs

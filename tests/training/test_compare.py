@@ -3,6 +3,7 @@
 """The comparison with recordings, on a recording that the generator itself wrote."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from training.compare import main
-from training.compare_figures import figures, read
+from training.compare_figures import Carrier, figures, read, sync_period
 from training.scene_iq import scene_iq
 from training.scene_model import Emitter, Scene
 from training.waveforms.lte import lte_downlink, random_lte
@@ -44,6 +45,14 @@ def test_the_figures_are_those_of_the_signal(recording: Path) -> None:
     assert abs(found["snr_db"] - SNR_DB) < 1.5
     assert abs(found["width_mhz"] - 4.5) < 0.2
     assert found["busy"] > 0.8 and found["rows_busy"] > 0.9
+
+
+@pytest.mark.parametrize(("scs", "blocks"), [(30e3, 11), (60e3, 11), (60e3, 24)])
+def test_carriers_that_hold_no_sync_block_have_no_period(scs: float, blocks: int) -> None:
+    rate = 30.72e6
+    noise = torch.randn(round(0.010 * rate), dtype=torch.complex64, generator=torch.Generator().manual_seed(1))
+    carrier = Carrier("x", noise, rate, "NR", 5e6, scs, 12 * blocks * scs, False, True)
+    assert math.isnan(sync_period(carrier, noise))
 
 
 def test_pictures_and_figures_are_written(recording: Path, tmp_path: Path) -> None:
