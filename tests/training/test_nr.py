@@ -354,7 +354,9 @@ def test_shared_spectrum_leaves_lte_whole():
 
 def test_shared_carriers_by_chance():
     for seed in range(20):
-        wave = nr_downlink(random_dss(rng(seed)), 0.005, rng(seed))
+        config = random_dss(rng(seed))
+        assert all(user.spread_db == 0 and abs(user.power_db) <= 6 for user in config.pdsch)  # one radio's carrier
+        wave = nr_downlink(config, 0.005, rng(seed))
         assert wave.kind == "dss" and wave.active is not None
         assert wave.carrier[0] <= wave.active[0] < wave.active[1] <= wave.carrier[1]
         json.dumps(wave.info)

@@ -68,6 +68,8 @@ def random_dss(rng: torch.Generator, **fixed) -> NrConfig:
         user.mapping, user.start, user.symbols = "A", 3, 11
         user.dmrs_additional, user.dmrs_l1, user.dmrs_double, user.ptrs = d.integer(0, 1), 12, False, None
         user.activity, user.burst = d.pick((1.0, d.uniform(0.05, 0.9))), d.log_uniform(1, 10)
+        # one radio sends both standards over one carrier's antennas: no beam that misses the receiver
+        user.power_db, user.spread_db = 0.0 if d.chance(0.5) else d.uniform(-6, 6), 0.0
         users.append(user)
     config.pdsch = tuple(users)
     for name, value in fixed.items():
