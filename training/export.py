@@ -118,16 +118,28 @@ def check(net: nn.Module, path: Path) -> float:
     return worst
 
 
-def read_checkpoint(path: Path, device: str = "cpu") -> dict:
-    """What `train.py` saved; DataError where it is something else."""
+def read_checkpoint(path: Path, device: str = "cpu", more: tuple[str, ...] = ()) -> dict:
+    """What `train.py` saved; DataError where it is something else, or lacks what is read here or one of `more`."""
     if not path.exists():
         raise DataError(f"there is no checkpoint at {path}")
     try:
         state = torch.load(path, map_location=device, weights_only=True)
-        state["segmenter"], state["average"], state["trained"]
+        for name in ("segmenter", "average", "trained", *more):
+            state[name]
     except Exception as failure:  # torch tells wrong files in a dozen ways
-        raise DataError(f"{path} is not a checkpoint of train.py") from failure
+        raise DataError(f"{path} is not a checkpoint of train.py, or one of another version") from failure
     return state
+
+
+def read_network(path: Path) -> tuple[nn.Module, dict]:
+    """-> the averaged network of a checkpoint, and all that is in it; DataError where it cannot be built."""
+    state = read_checkpoint(path, more=("name", "metrics"))
+    try:
+        net = build(state["segmenter"], len(CLASSES), **state.get("options", {}))
+    except TypeError as failure:
+        raise DataError(f"{path} is of a network whose options this version does not have") from failure
+    take_weights(net, state["average"], path)
+    return net, state
 
 
 def take_weights(net: nn.Module, weights: dict, path: Path) -> None:
@@ -149,9 +161,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.engine:
             import_tensorrt()  # before anything is written
-        state = read_checkpoint(args.checkpoint)
-        net = build(state["segmenter"], len(CLASSES), **state.get("options", {}))
-        take_weights(net, state["average"], args.checkpoint)
+        net, state = read_network(args.checkpoint)
         export(net, args.out, state["name"], state["trained"], state["metrics"])
         if args.half:
             export_half(args.out, args.half)

@@ -23,6 +23,7 @@ from training.metrics import Pixels
 from training.models import build
 from training.writing import replacing, save
 
+RESUMED = ("net", "averaged", "optimizer", "adversary", "step", "seconds", "metrics")  # what a run goes on with
 AVERAGE = 0.998  # decay of the weights' running average, which is what is exported
 # Columns on either side of an edge, and how much more than others they count: guards are a few columns wide, and where
 # they are lost two carriers become one band. A carrier of this many columns counts as much as each of its columns, a
@@ -155,12 +156,12 @@ class Trainer:
     def load(self) -> None:
         """Goes on exactly where the checkpoint stands."""
         path = self.args.out / "checkpoint.pt"
-        state = read_checkpoint(path, self.args.device)
+        state = read_checkpoint(path, self.args.device, RESUMED)
         for name, here in (("segmenter", self.args.segmenter), ("options", self.options)):
             if state.get(name, {}) != here:
                 raise DataError(f"{path} was trained with {name} {state.get(name)}, not {here}")
         for name in ("seed", "variant", "batch"):
-            if (there := state["trained"][name]) != getattr(self.args, name):
+            if (there := state["trained"].get(name)) != getattr(self.args, name):
                 raise DataError(f"{path} was trained with --{name} {there}: give the same to resume")
         take_weights(self.net, state["net"], path)
         take_weights(self.average.module, state["average"], path)

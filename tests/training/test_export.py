@@ -149,7 +149,11 @@ def test_what_is_no_checkpoint_is_one_sentence(checkpoint, tmp_path, capsys):
     earlier = torch.load(checkpoint, weights_only=True)
     del earlier["average"]["likeness.shift.weight"]
     torch.save(earlier, tmp_path / "earlier.pt")
-    for path in (tmp_path / "noise.pt", tmp_path / "absent.pt", tmp_path / "earlier.pt"):
+    for name, change in (("nameless.pt", {"name": None}), ("other.pt", {"options": {"depth": 3}})):
+        state = torch.load(checkpoint, weights_only=True) | change
+        torch.save({k: v for k, v in state.items() if v is not None}, tmp_path / name)
+    for name in ("noise.pt", "absent.pt", "earlier.pt", "nameless.pt", "other.pt"):
+        path = tmp_path / name
         assert export.main([str(path), str(tmp_path / "m.onnx")]) == 2
         said = capsys.readouterr().err.strip()
         assert str(path) in said and "\n" not in said

@@ -299,6 +299,13 @@ def test_validation_scenes_that_cannot_be_kept_are_one_sentence(tmp_path, images
     assert f"cannot write {kept}" in said and "\n" not in said
 
 
+def test_a_checkpoint_without_what_resume_needs_is_one_sentence(tmp_path, capsys):
+    torch.save({"segmenter": "ata_net", "average": {}, "trained": {}}, tmp_path / "checkpoint.pt")
+    assert train.main([*SMALL, "--resume", "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err.strip()
+    assert "checkpoint.pt is not a checkpoint of train.py" in said and "\n" not in said
+
+
 @pytest.mark.parametrize("damage", ["cut short", "no array", "no level.npy", "no done", "done is a word"])
 def test_a_damaged_set_is_one_sentence(tmp_path, images, capsys, damage):
     copy = Path(shutil.copytree(images, tmp_path / "set"))
