@@ -115,4 +115,4 @@ def test_training_draws_through_a_device(there, front_end):
     for seed in (3, 4, 5):
         far, near = (Drawn("wideband", seed, 1.0, front_end, fixed, device=device)[0] for device in ("meta", "cpu"))
         assert far[0].device.type == "cpu"
-        assert (far[0] - near[0]).abs().max() < 1e-3 and torch.equal(far[1], near[1])
+        assert (far[0] - near[0]).abs().max() < 2e-3 and torch.equal(far[1], near[1])

@@ -79,7 +79,7 @@ def test_one_frame_in_twenty_is_made_as_samples_unless_told_otherwise(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text().splitlines()]
     scenes = [draw_scene("wideband", line["seed"], samp_rate=3.84e6, frame_ms=0.5) for line in lines]
     always = [made_as_samples(scene, 0, 0.0) for scene in scenes]
-    assert [line["iq"] for line in lines] == [*always[:19], True] and sum(always) < 5
+    assert [line["iq"] for line in lines] == [*always[:19], True] and sum(always) < 10
 
 
 def test_a_clean_scene_is_made_as_samples_on_every_way_to_training(tmp_path):
