@@ -9,7 +9,6 @@ import pty
 import signal
 import subprocess
 import termios
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
@@ -220,7 +219,8 @@ def test_who_stops_it_for_a_while_loses_no_radio(scene: Path, model: Path, tmp_p
             if "+ LTE" in line:
                 break
         os.killpg(live.pid, signal.SIGSTOP)
-        time.sleep(STALL_LIMIT + 1)
+        with pytest.raises(subprocess.TimeoutExpired):
+            live.wait(STALL_LIMIT + 1)
         os.killpg(live.pid, signal.SIGCONT)
         _, err = live.communicate(timeout=PATIENCE)
     assert live.returncode == 0, err
