@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-from training.scene_model import Emitter, Scene, truth
+from training.scene_model import Emitter, Scene, by_carrier, truth
 from training.waveforms.ofdm import OfdmWaveform
 
 CELLULAR = ("LTE", "NR")
@@ -48,11 +48,8 @@ class Carrier:
 
 def carriers(scene: Scene, columns: int = 256) -> list[Carrier]:
     """The LTE and NR carriers of a scene."""
-    cells: dict[object, list[Emitter]] = {}
-    for index, emitter in enumerate(scene.emitters):
-        cells.setdefault(index if emitter.cell is None else ("cell", emitter.cell), []).append(emitter)
     found = []
-    for emitters in cells.values():
+    for emitters in by_carrier(scene.emitters):
         for entry in truth(replace(scene, emitters=emitters)):
             if entry.label not in CELLULAR:
                 continue

@@ -153,11 +153,25 @@ class Truth:
     info: dict = field(default_factory=dict)
 
 
+def by_carrier(emitters: list[Emitter]) -> list[list[Emitter]]:
+    """The base stations of one `cell` together, every other emitter by itself; in the order of each one's first."""
+    found: dict[object, list[Emitter]] = {}
+    for index, emitter in enumerate(emitters):
+        found.setdefault(index if emitter.cell is None else ("cell", emitter.cell), []).append(emitter)
+    return list(found.values())
+
+
 def truth(scene: Scene) -> list[Truth]:
     """What is in the scene, strongest last; an emitter silent in the frame or wholly outside the band leaves none."""
+    found = [entry for stations in by_carrier(scene.emitters) if (entry := _entry(scene, stations)) is not None]
+    return sorted(found, key=lambda t: t.snr_db)
+
+
+def _entry(scene: Scene, stations: list[Emitter]) -> Truth | None:
+    """What the emitters of one carrier are together; None where none of them is heard."""
     half = scene.samp_rate / 2
-    found: dict[object, Truth] = {}
-    for index, emitter in enumerate(scene.emitters):
+    found: Truth | None = None
+    for emitter in stations:
         waveform = emitter.waveform
         if waveform.active is None:
             continue
@@ -165,15 +179,13 @@ def truth(scene: Scene) -> list[Truth]:
         active, carrier = (tuple(min(max(f + emitter.center, -half), half) for f in band) for band in bands)
         if active[1] <= active[0]:
             continue
-        key = ("cell", emitter.cell) if emitter.cell is not None else index
         entry = Truth(waveform.label, waveform.kind, carrier, active, emitter.snr_db, getattr(waveform, "info", {}))
-        if key in found:
-            other = found[key]
-            first = entry if entry.label == "NR" else other  # where spectrum is shared one cell may be without NR
-            entry = Truth(first.label, first.kind, _hull(other.carrier, carrier), _hull(other.active, active),
-                          _db_sum(other.snr_db, entry.snr_db), other.info)
-        found[key] = entry
-    return sorted(found.values(), key=lambda t: t.snr_db)
+        if found is not None:
+            first = entry if entry.label == "NR" else found  # where spectrum is shared one cell may be without NR
+            entry = Truth(first.label, first.kind, _hull(found.carrier, carrier), _hull(found.active, active),
+                          _db_sum(found.snr_db, entry.snr_db), found.info)
+        found = entry
+    return found
 
 
 def _channel(waveform: object) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from training.channel import random_channel
 from training.errors import DataError
 from training.impairments import random_receiver
 from training.scene_dice import Dice
-from training.scene_model import LEAD, SHORTEST_FRAME, Emitter, Scene
+from training.scene_model import LEAD, SHORTEST_FRAME, Emitter, Scene, by_carrier
 from training.waveforms.lte import lte_downlink, random_lte
 from training.waveforms.nr import Tdd, nr_downlink, random_nr
 from training.waveforms.nr_dss import random_dss
@@ -304,10 +304,7 @@ def _limit_range(dice: Dice, emitters: list[Emitter]) -> None:
     strongest = max(e.snr_db for e in emitters)
     span = dice.uniform(0, 40) if dice.chance(0.7) else 40.0
     least = max(strongest - span, SNR_DB[0] - 6)
-    carriers: dict[object, list[Emitter]] = {}
-    for number, emitter in enumerate(emitters):
-        carriers.setdefault(number if emitter.cell is None else ("cell", emitter.cell), []).append(emitter)
-    for stations in carriers.values():
+    for stations in by_carrier(emitters):
         lift = max(least - max(e.snr_db for e in stations), 0.0)
         for emitter in stations:
             emitter.snr_db += lift
