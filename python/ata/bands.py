@@ -9,10 +9,12 @@ Positions are in columns: column c covers [c - 0.5, c + 0.5), and DC is the midd
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
 
+from .percentile import percentile
 from .records import Band
 
 OCCUPIED = 0.5  # evidence of a column that is inside a band
@@ -51,13 +53,6 @@ def extract_bands(
     occupied = 1 - evidence[0]
     columns = len(occupied)
     width = samp_rate / columns
-    level = power.mean(0)
-    quiet = occupied < QUIET
-    noise = float(np.median(level[quiet])) if quiet.any() else None  # mean power of the median noise column
-    floor = noise if noise is not None else float(np.percentile(power, 5))
-    decibels = 10 * np.log10(power + np.float32(1e-30))
-    floor_db = float(np.median(decibels[:, quiet].mean(0)) if quiet.any() else np.percentile(decibels, 5))
-
     runs: list[Run] = []
     for first, last in _runs(occupied >= OCCUPIED):
         if occupied[first:last].max() >= SURE:
@@ -65,8 +60,15 @@ def extract_bands(
     runs, certainty = _unname(_close_gaps(runs, occupied), evidence, classes)
     if votes:
         certainty = evidence
-
     bands, labels = [], np.zeros(columns, np.uint8)
+    if not runs:
+        return bands, labels
+
+    level, decibels = power.mean(0), _decibels(power)
+    quiet = occupied < QUIET
+    noise = percentile(level[quiet], 50) if quiet.any() else None  # mean power of the median noise column
+    floor = noise if noise is not None else percentile(power, 5)
+    floor_db = percentile(decibels.mean(0)[quiet], 50) if quiet.any() else percentile(decibels, 5)
     for first, last, kind in runs:
         cut = first == 0 or last == columns
         narrow = (last - first) * width < NARROWEST.get(classes[kind], 0.0) * (CUT_SHARE if cut else 1)
@@ -91,8 +93,17 @@ def extract_bands(
 
 def column_evidence(logits: np.ndarray) -> np.ndarray:
     """float32 [C, T, F] -> float32 [C, F], each class's mean probability over time."""
-    odds = np.exp(logits - logits.max(0))
-    return (odds / odds.sum(0)).mean(1)
+    odds = logits - logits.max(0)
+    np.exp(odds, out=odds)
+    odds /= odds.sum(0)
+    return odds.mean(1)
+
+
+def _decibels(power: np.ndarray) -> np.ndarray:
+    level = power + np.float32(1e-30)
+    np.log(level, out=level)  # numpy's log10 takes four times as long
+    level *= np.float32(10 / math.log(10))
+    return level
 
 
 def _runs(inside: np.ndarray) -> list[tuple[int, int]]:
@@ -235,7 +246,7 @@ def _duty_cycle(rows: np.ndarray, floor: float) -> float:
 
     Levels are means of dB over the columns, in which the line of a local oscillator, always on, counts for little.
     """
-    strong = float(np.percentile(rows, 95))
+    strong = percentile(rows, 95)
     if strong < floor + 2 * ON_DB:
         return 1.0
     return round(float((rows > (floor + strong) / 2).mean()), 4)
