@@ -76,12 +76,12 @@ def export(net: nn.Module, path: Path, name: str, trained: dict, metrics: dict) 
 
 
 def export_half(path: Path, out: Path) -> None:
-    """A copy of a model file with weights and arithmetic in float16; means over whole rows and columns, and all
-    that leads to an angle, stay float32."""
+    """A copy of a model file with weights and arithmetic in float16; means, and all that leads to an angle, stay
+    float32."""
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
-    kept = [*DEFAULT_OP_BLOCK_LIST, "ReduceMean", "GlobalAveragePool"]  # sums of 65536 overflow
+    kept = [*DEFAULT_OP_BLOCK_LIST, "AveragePool", "ReduceMean", "GlobalAveragePool"]  # sums of 65536 overflow
     model = onnx.load(str(path))
     half = convert_float_to_float16(
         model, keep_io_types=True, op_block_list=kept, node_block_list=angular_nodes(model)

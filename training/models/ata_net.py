@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from training.errors import DataError
+from training.models.layout import in_blocks, max_over_time, mean_over_frequency, mean_over_time, spread
 from training.models.rhythm import FLATTEST, FREQS, Rhythm, legend
 
 REACH = 17  # pixels that a local mean takes
@@ -41,7 +42,7 @@ class Residual(nn.Module):
 
 def over_time(x: torch.Tensor) -> torch.Tensor:
     """Mean and maximum of each column, [N, C, T, F] -> [N, 2 C, 1, F]: how full it is, and its rarest burst."""
-    return torch.cat([x.mean(2, keepdim=True), functional.max_pool2d(x, (int(x.shape[2]), 1))], 1)
+    return torch.cat([mean_over_time(x), max_over_time(x)], 1)
 
 
 def contrasts(image: torch.Tensor) -> torch.Tensor:
@@ -51,7 +52,7 @@ def contrasts(image: torch.Tensor) -> torch.Tensor:
     What tells LTE from NR from WiFi are steps of a few dB on carriers that stand tens of dB over the floor.
     """
     around = (
-        image.mean(2, keepdim=True),
+        mean_over_time(image),
         functional.avg_pool2d(image, (1, REACH), 1, (0, REACH // 2), count_include_pad=False),
         functional.avg_pool2d(image, (REACH, 1), 1, (REACH // 2, 0), count_include_pad=False),
     )
@@ -89,7 +90,7 @@ class Scaled(nn.Module):
             nn.init.normal_(layer.bias, std=0.01)
 
     def forward(self, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-        return x + x * self.gain(scale) + self.offset(scale)
+        return in_blocks(x * (1 + self.gain(scale)) + self.offset(scale))
 
 
 class Beat(nn.Module):
@@ -122,7 +123,8 @@ class AxisContext(nn.Module):
         self.frequency = nn.Conv2d(width, width, (3, 1), padding=(1, 0))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.relu(x + self.time(over_time(x)) + self.frequency(x.mean(3, keepdim=True)))
+        column, row = self.time(over_time(x)), self.frequency(mean_over_frequency(x))
+        return functional.relu(x + spread(column, x) + spread(row, x))
 
 
 class Up(nn.Module):
