@@ -13,7 +13,7 @@ from training.data import CLASSES, COLUMNS, ROWS
 from training.errors import DataError
 from training.export import export
 from training.models import SEGMENTERS, build
-from training.models.rhythm import FREQS, GROUP, Rhythm
+from training.models.rhythm import FAINTEST, FLATTEST, FREQS, GROUP, WIDER, Rhythm
 from training.spectrogram import with_legend
 
 NARROW = {"unet": {"width": 4}, "unetpp": {"width": 4}, "deeplabv3plus": {"width": 8}, "segformer": {"width": 8}}
@@ -84,6 +84,22 @@ def test_rhythm_hears_hertz_whatever_a_row_lasts(row_us, freq):
     assert (share[: 64 // GROUP] > -0.5).all() and (share[64 // GROUP :] < -1).all()
     others = [k for k, f in enumerate(FREQS) if 1 / row_us * 1e6 > 2 * f and abs(f - freq) > 60]
     assert freq > 14e3 / 2 or (heard[0, 0, others, : 64 // GROUP] < share[: 64 // GROUP] - 1).all()
+
+
+def test_rhythm_is_the_fourier_transform_of_the_rows():
+    """Of each group's level less its mean, and of the mean of nine groups, or of those that there are at the edges."""
+    picture = torch.randn(1, 1, ROWS, COLUMNS, generator=torch.Generator().manual_seed(2))
+    image = with_legend(picture, round(0.04 * 61.44e6), 61.44e6)
+    level = picture.double().reshape(ROWS, COLUMNS // GROUP, GROUP).mean(2)
+    level -= level.mean(0)
+    groups = COLUMNS // GROUP
+    near = (torch.arange(groups)[:, None] - torch.arange(groups)).abs() <= WIDER // 2
+    row = 10 ** image[0, 0, 0, 0].double() * 1e-6
+    wave = torch.exp(2j * torch.pi * torch.tensor(FREQS).double()[:, None] * row * torch.arange(ROWS))
+    variance = level.square().mean(0) + FLATTEST
+    for heard, part in zip(Rhythm()(image, picture)[0], (level, level @ (near / near.sum(0)).double()), strict=True):
+        line = 2 / ROWS**2 * (wave @ part.to(wave.dtype)).abs().square() / variance
+        torch.testing.assert_close(heard.double(), torch.log10(line + FAINTEST), atol=0.02, rtol=0)
 
 
 def test_the_shipped_network_is_small():

@@ -32,9 +32,10 @@ class Rhythm(nn.Module):
     A Fourier transform over the image's rows at fixed frequencies in Hz, whatever a row lasts; channel 1 is of the mean
     of nine groups, weighed by the same variance. LTE's CRS stand in every slot, used or not; NR's control regions and
     synchronisation blocks have their own periods; WiFi has none. Above half the rows' rate a frequency is seen at its
-    alias: the layers that follow know the scale, which tells.
+    alias: the layers that follow know the scale, which tells. Time is counted from the middle of the frame, so that half the
+    rows' cosines and sines do for both halves, and groups are averaged after the transform, which is linear.
 
-    It stays in float32: the angles are up to 15,000 rad.
+    It stays in float32: the angles are up to 7,500 rad.
     """
 
     freqs: torch.Tensor
@@ -49,16 +50,20 @@ class Rhythm(nn.Module):
     @torch.autocast("cuda", enabled=False)
     def forward(self, image: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
         """image: with its legend; picture: without, both [N, 1, T, F]."""
-        rows = int(picture.shape[2])
+        half = int(picture.shape[2]) // 2
         # a mean over [log10, 0] and not a convolution, which GPUs round to 10 bits
         row = torch.exp(2 * math.log(10) * (legend(image) * self.upper).mean(2, keepdim=True))  # us, [N, 1, 1, 1]
-        turns = self.freqs * torch.arange(rows, device=picture.device) * row
+        turns = self.freqs * (torch.arange(half, device=picture.device) + 0.5) * row
         angle = 2 * math.pi * (turns + -1 * torch.floor(turns))
         level = functional.avg_pool2d(picture, (1, GROUP))
         level = level + -1 * level.mean(2, keepdim=True)
         variance = (level * level).mean(2, keepdim=True) + FLATTEST
-        heard = []
-        for part in (level, functional.avg_pool2d(level, (1, WIDER), 1, (0, WIDER // 2), count_include_pad=False)):
-            real, imaginary = ((2 / rows) * (wave @ part) for wave in (angle.cos(), angle.sin()))
-            heard.append(torch.log(0.5 * (real * real + imaginary * imaginary) + FAINTEST * variance))
+        later = torch.eye(half, device=picture.device)
+        even, odd = (torch.cat([sign * later.flip(0), later], 1) @ level for sign in (1, -1))
+        narrow = (1 / half) * (angle.cos() @ even), (1 / half) * (angle.sin() @ odd)
+        wide = (functional.avg_pool2d(p, (1, WIDER), 1, (0, WIDER // 2), count_include_pad=False) for p in narrow)
+        heard = [
+            torch.log(0.5 * (real * real + imaginary * imaginary) + FAINTEST * variance)
+            for real, imaginary in (narrow, wide)
+        ]
         return (torch.cat(heard, 1) + -1 * torch.log(variance)) * (1 / math.log(10))
