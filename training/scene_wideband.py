@@ -9,7 +9,7 @@ standards have it, bandwidth are drawn the same way for LTE and NR.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,13 +18,14 @@ from training.errors import DataError
 from training.impairments import random_receiver
 from training.scene_dice import Dice
 from training.scene_model import LEAD, SHORTEST_FRAME, Emitter, Scene, by_carrier
+from training.scene_neighbours import neighbour
+from training.scene_plan import SNR_DB, Plan, channel, find_place
 from training.waveforms.lte import lte_downlink, random_lte
 from training.waveforms.nr import Tdd, nr_downlink, random_nr
 from training.waveforms.nr_dss import random_dss
 from training.waveforms.nr_tables import N_RB
 from training.waveforms.ofdm import OfdmWaveform
 from training.waveforms.others import random_other
-from training.waveforms.uplink import random_uplink
 
 # MS/s: what radios and recordings use, and how often; the rest is spread evenly over the logarithm.
 RATES = {1.92: 2, 2.4: 2, 2.56: 1, 3.84: 2, 5: 2, 7.68: 3, 10: 4, 11.52: 3, 15.36: 5, 19.2: 5, 20: 5, 23.04: 6, 25: 3,
@@ -36,28 +37,15 @@ CHANNEL_MHZ = {1.4: 1, 3: 1, 5: 3, 10: 5, 15: 3, 20: 6, 25: 1, 30: 1.5, 40: 2, 5
 TDD_SHARE = 0.4
 SEVERAL_CELLS = 0.3  # of the carriers that fade: more base stations on the frequency
 LATEST = 10e-6  # s by which a base station in step arrives after the first: 3 km further away
-UPLINK_SHARE = 0.16  # of neighbours: terminals of a carrier whose downlink is elsewhere
 FULL_OF_OTHERS = 0.35  # of the bands that one emitter fills: neither LTE nor NR
 SHARED_SPECTRUM = 0.08  # of the NR carriers that LTE may share
 GOOD_FILTER = 0.75  # share of receivers that let nothing fold in: what folds has no truth, and often no telling mark
 LOADS = {"idle": 12, "light": 22, "bursty": 24, "partial": 16, "full": 26}
-SNR_DB = (-4.0, 40.0)
 CLEAN_SHARE = 0.04  # of the scenes: so far over the noise that what leaks and quantises is the floor, as in a simulator's
 CLEAN_DB = (20.0, 60.0)  # by which those are raised
 CLEAN_RECEIVERS = 0.3  # of those that keep their receiver
-NARROW_GAP = 0.5 / 256, 5 / 256  # of the band, between the channels of a crowded one; guards come on top
 SHORTEST = 1024  # samples of a frame, as the block takes them
 RATE_STEP = 5e3  # Hz; rates of a whole number of these let every standard's sample grid meet the scene's
-
-
-@dataclass
-class Plan:
-    """What `wideband` settles before it draws waveforms."""
-
-    samp_rate: float
-    duration: float
-    taken: list[tuple[float, float]]  # channels on the band, Hz
-    crowded: bool
 
 
 def wideband(dice: Dice, samp_rate: float | None = None, frame_ms: float | None = None, crowded: float = 0.0) -> Scene:
@@ -106,7 +94,7 @@ def _nothing(dice: Dice, plan: Plan) -> list[Emitter]:
 
 def _neighbours(dice: Dice, plan: Plan) -> list[Emitter]:
     """Other systems alone: what must not be called LTE or NR."""
-    return [e for _ in range(dice.pick({1: 4, 2: 3, 3: 2, 5: 1})) for e in _other(dice, plan)]
+    return [e for _ in range(dice.pick({1: 4, 2: 3, 3: 2, 5: 1})) for e in neighbour(dice, plan)]
 
 
 def _whole_band(dice: Dice, plan: Plan) -> list[Emitter]:
@@ -117,10 +105,10 @@ def _whole_band(dice: Dice, plan: Plan) -> list[Emitter]:
         kind = "wcdma" if width < 6.5e6 else "dvb-t" if width < 12e6 else "wifi"
         waveform = random_other(dice.torch, plan.duration + 2 * LEAD, width, kind)
         if waveform.active is not None:
-            return [Emitter(waveform, center, dice.uniform(*SNR_DB), _channel(dice, 0.6))]
+            return [Emitter(waveform, center, dice.uniform(*SNR_DB), channel(dice, 0.6))]
     found = _carrier(dice, plan, near=width, center=center)
     if dice.chance(0.2):
-        found += _other(dice, plan)
+        found += neighbour(dice, plan)
     return found
 
 
@@ -128,7 +116,7 @@ def _one(dice: Dice, plan: Plan) -> list[Emitter]:
     """One carrier somewhere, often alone."""
     found = _carrier(dice, plan)
     for _ in range(dice.pick({0: 6, 1: 3, 2: 1})):
-        found += _other(dice, plan)
+        found += neighbour(dice, plan)
     return found
 
 
@@ -139,7 +127,7 @@ def _several(dice: Dice, plan: Plan) -> list[Emitter]:
         if dice.chance(0.7):
             found += _carrier(dice, plan, adjacent=dice.chance(0.8 if plan.crowded else 0.5))
         else:
-            found += _other(dice, plan)
+            found += neighbour(dice, plan)
     return found
 
 
@@ -160,7 +148,7 @@ def _carrier(dice: Dice, plan: Plan, near: float | None = None, center: float | 
     """
     for _ in range(4):
         label, bandwidth, scs = _channel_width(dice, plan, near)
-        place = center if center is not None else _place(dice, plan, bandwidth, adjacent)
+        place = center if center is not None else find_place(dice, plan, bandwidth, adjacent)
         if place is not None:
             break
     else:
@@ -172,7 +160,7 @@ def _carrier(dice: Dice, plan: Plan, near: float | None = None, center: float | 
     plan.taken.append((place - bandwidth / 2, place + bandwidth / 2))
     level = dice.uniform(*SNR_DB)
     shoulder = dice.uniform(8, 30) if dice.chance(0.8) else 0.0
-    found = [Emitter(waveform, place, level, _channel(dice, 0.75), shoulder)]
+    found = [Emitter(waveform, place, level, channel(dice, 0.75), shoulder)]
     if found[0].channel is not None and dice.chance(SEVERAL_CELLS):
         cell = len(plan.taken)
         found[0].cell = cell
@@ -237,62 +225,6 @@ def _downlink(dice: Dice, plan: Plan, label: str, bandwidth: float, scs: float, 
             waveform = nr_downlink(config, plan.duration, dice.torch)
         if waveform.active is not None:
             return waveform
-    return None
-
-
-def _other(dice: Dice, plan: Plan) -> list[Emitter]:
-    """One neighbour; a GSM carrier seldom comes alone. None where none fits."""
-    for _ in range(4):
-        if dice.chance(UPLINK_SHARE) and plan.samp_rate > 5e6:
-            waveform = random_uplink(dice.torch, plan.duration, 1.2 * plan.samp_rate)
-        else:
-            waveform = random_other(dice.torch, plan.duration + 2 * LEAD, plan.samp_rate)
-        if waveform.active is None:
-            continue
-        low, high = waveform.carrier
-        place = _place(dice, plan, high - low, adjacent=dice.chance(0.2))
-        if place is not None:
-            break
-    else:
-        return []
-    plan.taken.append((place - (high - low) / 2, place + (high - low) / 2))
-    level = dice.uniform(*SNR_DB)
-    found = [Emitter(waveform, place - (low + high) / 2, level, _channel(dice, 0.6))]
-    if waveform.kind == "gsm" and dice.chance(0.6):  # 3GPP TS 45.005 2: carriers stand on a 200 kHz raster
-        for raster in dice.plan.permutation(np.arange(1, 25))[: dice.pick((2, 4, 7))]:
-            center = found[0].center + 200e3 * float(raster) * dice.pick((1, 2))
-            if abs(center) < plan.samp_rate / 2 and all(center + 1e5 < a or center - 1e5 > b for a, b in plan.taken):
-                plan.taken.append((center - 1e5, center + 1e5))
-                other = replace(waveform, seed=waveform.seed + int(raster))
-                if other.active is not None:
-                    found.append(Emitter(other, center, level - dice.uniform(0, 25), _channel(dice, 0.6)))
-    return found
-
-
-def _channel(dice: Dice, share: float):
-    return random_channel(dice.torch) if dice.chance(share) else None
-
-
-def _place(dice: Dice, plan: Plan, width: float, adjacent: bool) -> float | None:
-    """A centre for a channel of `width` Hz that meets no other; a fifth hangs over the band's edge."""
-    half = plan.samp_rate / 2
-    if dice.chance(0.03):
-        return dice.uniform(-half, half)  # on top of what is there
-    for _ in range(12):
-        if adjacent and plan.taken:
-            low, high = dice.pick(plan.taken)
-            gap = dice.uniform(0, 0.02) * width
-            if plan.crowded:
-                gap = dice.log_uniform(*NARROW_GAP) * plan.samp_rate
-            center = low - gap - width / 2 if dice.chance(0.5) else high + gap + width / 2
-            if abs(center) > half + 0.3 * width:
-                continue
-        elif width >= 2 * half or dice.chance(0.2):
-            center = dice.uniform(-half - 0.3 * width, half + 0.3 * width)
-        else:
-            center = dice.uniform(-half + width / 2, half - width / 2)
-        if all(center + width / 2 <= low or center - width / 2 >= high for low, high in plan.taken):
-            return center
     return None
 
 

@@ -459,6 +459,9 @@ def test_allocations():
     apart = allocation(replace(config, contiguous=True), index, rng()) > 0
     assert int((apart[:, 1:] & ~apart[:, :-1]).sum(1).max()) <= 1
     assert float(apart.float().mean()) == pytest.approx(0.4, abs=0.03)
+    shared = allocation(replace(config, shared=True, spread_db=4.0), index, rng())
+    assert float((shared > 0).float().mean()) == pytest.approx(0.4, abs=0.03)
+    assert max(len(subframe[subframe > 0].unique()) for subframe in shared) > 2  # each terminal has a level of its own
     sib = allocation(replace(config, load=0.0, system_info=8), index, rng()).sum(1)
     assert sib.nonzero()[:, 0].tolist() == list(range(5, 400, 20)) and (sib[5::20] == 8).all()
     assert (allocation(replace(config, load=1.0), index, rng()) > 0).all()

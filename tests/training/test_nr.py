@@ -371,6 +371,17 @@ def test_allocations_wander():
     assert 0.15 < used.float().mean() < 0.25
 
 
+def test_slots_are_shared_out():
+    """Several terminals have runs of any length in one slot, and others in the next."""
+    user = Pdsch(((10, 90),), allocation="shared", fill=0.5, start=1, symbols=13, hold=1.0)
+    re = nr_downlink(NrConfig(20e6, 15e3, 1, pdsch=(user,)), 0.200, rng()).grids[0].re
+    used = (re.view(-1, 14, 106, 12)[:, 5] != 0).any(-1)
+    assert not used[:, :10].any() and not used[:, 100:].any()
+    assert 0.4 < used[:, 10:100].float().mean() < 0.6
+    runs = (used[:, 1:] & ~used[:, :-1]).sum(1)
+    assert runs.max() >= 3 and len(used.unique(dim=0)) > 150
+
+
 def test_grants_differ_in_level():
     """A grant has one level from its first DM-RS to its last symbol; `spread_db` is how much grants differ."""
     user = Pdsch(((0, 106),), start=2, symbols=12, hold=2.0, power_db=-3.0, spread_db=4.0)

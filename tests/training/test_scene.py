@@ -15,6 +15,8 @@ from training.errors import DataError
 from training.impairments import Receiver
 from training.scene import Emitter, Scene, draw_scene, mask_columns, scene_iq, truth
 from training.scene_dice import Dice
+from training.scene_neighbours import _further_gsm
+from training.scene_plan import Plan
 from training.scene_presets import PAPER_RATE
 from training.scene_wideband import _frame_ms, _limit_range, _rate
 from training.waveforms.gsm import Gsm
@@ -300,6 +302,20 @@ def test_wideband_covers_what_it_promises(wideband):
     rates, lengths = np.array([_rate(d) for d in dice]), np.array([_frame_ms(d) for d in dice])
     assert 0.5e6 <= rates.min() < 0.52e6 and 240e6 < rates.max() <= 245.76e6
     assert 0.5 <= lengths.min() < 0.52 and 78 < lengths.max() <= 80
+
+
+def test_gsm_comes_in_stretches():
+    """On a raster of 200 kHz (3GPP TS 45.005 2), often channel by channel, and not where another carrier is."""
+    carrier, stretches = (1e6, 6e6), 0
+    for seed in range(40):
+        first = Emitter(Gsm(seed, DURATION, beacon_share=1.0), -1.05e6, 20.0)
+        plan = Plan(20e6, DURATION, [carrier, (-1.2e6, -0.9e6)], crowded=False)
+        centers = np.array([e.center for e in _further_gsm(Dice("wideband", seed), plan, first)])
+        places = (centers - first.center) / 200e3
+        assert np.allclose(places, places.round(), atol=1e-6) and (places.round() != 0).all()
+        assert all(c + 1e5 <= carrier[0] or c - 1e5 >= carrier[1] for c in centers)
+        stretches += len(places) >= 10 and np.ptp(places) < 6 * len(places)
+    assert 5 < stretches < 35
 
 
 def test_a_few_wideband_scenes_are_as_clean_as_a_simulators(wideband):

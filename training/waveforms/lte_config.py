@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from training.errors import DataError
+from training.waveforms.grants import SHARED_OUT
 
 SCS = 15e3
 TS = 1 / 30.72e6  # s, TS 36.211 4
@@ -36,12 +37,12 @@ class LteConfig:
     control_varies; control_load: share of CCEs and PHICH groups in use; phich_ng: N_g.
     load: mean share of PRBs in use while there is data; activity: share of subframes with data, in runs of `burst`
     subframes in the mean; unused: subframes that never have data. scheduling: "steady" keeps one allocation,
-    "subframe" draws one each subframe, "held" keeps one for `hold` subframes in the mean; an allocation is contiguous
-    or made of groups of `block` PRBs.
+    "subframe" draws one each subframe, "held" keeps one for `hold` subframes in the mean; an allocation is contiguous,
+    made of groups of `block` PRBs, or `shared` among terminals with a run of PRBs each (`grants.shared_out`).
     orders: constellations of the data. system_info: PRBs of SIB1, 0 for none.
     pdsch_db, crs_symbol_db: data (P_A), and what is added in symbols with CRS (rho_B / rho_A); spread_db: standard
-    deviation from user to user, a user being a group of PRBs or a contiguous allocation; sync_db, control_db: PSS, SSS
-    and PBCH; control region.
+    deviation from user to user, a user being a group of PRBs, a run of them or a contiguous allocation; sync_db,
+    control_db: PSS, SSS and PBCH; control region.
     mbsfn: MBSFN subframes, with PMCH (extended prefix) where pmch, else empty after their control region.
     uplink_db: terminals' power; None: silent. uplink_load: share of the uplink they use.
     """
@@ -64,6 +65,7 @@ class LteConfig:
     scheduling: str = "subframe"
     hold: float = 1.0
     contiguous: bool = False
+    shared: bool = False
     block: int = 4
     orders: tuple[int, ...] = (4, 16, 64)
     system_info: int = 0
@@ -159,6 +161,7 @@ def random_lte(rng: torch.Generator, load: str | None = None, duplex: str | None
         scheduling=str(among(("steady", "held", "subframe"))),
         hold=log_draw(1, 20),
         contiguous=draw() < 0.4,
+        shared=load in ("light", "bursty") and draw() < SHARED_OUT,
         block=int(among((group, group, 2 * group, 4 * group))),
         orders=(4, 16, 64, 256)[: 1 + int(draw(0, 4))],
         system_info=min(n_rb, int(draw(3, 13))) if draw() < 0.6 else 0,

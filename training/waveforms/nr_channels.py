@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from training.waveforms.grants import shared_out
 from training.waveforms.nr_config import Coreset, CsiRs, Pdsch
 from training.waveforms.nr_tables import SYMBOLS, dmrs_symbols
 from training.waveforms.sequences import gold_qpsk, qam
@@ -153,6 +154,8 @@ def allocation(
         groups = -(-blocks // user.rbg)
         picked = (torch.rand(runs, groups, generator=rng, device=rng.device) < user.fill).cpu()
         chosen = picked.repeat_interleave(user.rbg, 1)[:, :blocks] & region
+    elif user.allocation == "shared":
+        chosen = shared_out(runs, blocks, user.fill, rng)[0] & region
     else:
         rank = torch.cumsum(region, 0) - 1
         total = int(region.sum())

@@ -55,9 +55,9 @@ class Coreset:
 class Pdsch:
     """One user's (or SIB's) shared channel. TS 38.211 7.3.1, 7.4.1.1.
 
-    prbs: the runs (first, count) of resource blocks it may use. allocation: "fixed" fills them, "contiguous" and
-    "rbg" (groups of `rbg` blocks) draw the share `fill` of them anew for every burst and, within one, every `hold`
-    slots on average.
+    prbs: the runs (first, count) of resource blocks it may use. allocation: "fixed" fills them; "contiguous",
+    "rbg" (groups of `rbg` blocks) and "shared" (runs of any length, each another terminal's, `grants.shared_out`) draw the
+    share `fill` of them anew for every burst and, within one, every `hold` slots on average.
     power_db: its mean level; spread_db: standard deviation of a grant's level around it, which a slot of a burst starts anew
     every `hold` slots on average (each terminal has its own beam).
     activity: share of slots it is on; burst: mean slots of a burst; period: when set, on for `burst` slots in

@@ -11,6 +11,7 @@ from itertools import pairwise
 import torch
 
 from training.errors import DataError
+from training.waveforms.grants import SHARED_OUT
 from training.waveforms.lte_config import UPLINK_DB
 from training.waveforms.nr_config import Coreset, CsiRs, NrConfig, Pdsch, Ssb, Tdd
 from training.waveforms.nr_tables import N_RB, SSB_PERIODS, SSB_SCS, n_rb
@@ -179,7 +180,8 @@ def random_users(d: Draw, region: tuple[int, int], load: str, l0: int, first_sym
     """One to three users who share the blocks `region` (first, how many), together making `load`."""
     if load == "idle":
         return []
-    count = d.pick((1, 2, 3), (0.5, 0.3, 0.2))
+    shared = load in ("light", "bursty") and d.chance(SHARED_OUT)
+    count = 1 if shared else d.pick((1, 2, 3), (0.5, 0.3, 0.2))
     first, blocks = region
     cuts = sorted({first, first + blocks, *(first + d.integer(1, blocks - 1) for _ in range(count - 1))})
     users = []
@@ -196,11 +198,11 @@ def random_users(d: Draw, region: tuple[int, int], load: str, l0: int, first_sym
             light = load == "light"
             user.activity = d.log_uniform(0.01, 0.2) if light else d.uniform(0.15, 0.9)
             user.burst = d.log_uniform(1, 4) if light else d.log_uniform(1, 40)
-            user.allocation = d.pick(("contiguous", "rbg", "fixed"))
+            user.allocation = "shared" if shared else d.pick(("contiguous", "rbg", "fixed"))
             user.fill = d.log_uniform(0.01, 0.6) if light else d.uniform(0.1, 1.0)
             user.hold = d.pick((1.0, d.log_uniform(1, 20)))
             user.rbg = d.pick((2, 4, 8, 16))
-            if light and d.chance(0.5):
+            if light and not shared and d.chance(0.5):
                 user.prbs = ((low, max(1, width // d.integer(1, 8))),)
         users.append(user)
     return users
