@@ -24,7 +24,7 @@ if __package__ in (None, ""):
 
 from training.channel import random_channel
 from training.compare_figures import FIGURES, Carrier, figures, read, sync_period
-from training.errors import DataError
+from training.errors import DataError, command
 from training.impairments import random_receiver
 from training.scene_iq import scene_iq
 from training.scene_model import Emitter, Scene
@@ -36,6 +36,7 @@ RANGE_DB = 45.0  # of a spectrogram's colours
 GALLERY = 6  # generated carriers shown together
 
 
+@command("compare")
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="compare.py", description=__doc__.split("\n")[0])
     parser.add_argument("recordings", type=Path, nargs="+", metavar="RECORDINGS", help="folders or .sigmf-meta files")
@@ -43,14 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tries", type=int, default=24, help="scenes drawn for each recording; the nearest is shown")
     parser.add_argument("--seed", type=int, default=1, help="of the first scene")
     args = parser.parse_args(argv)
-    try:
-        compare(args.recordings, args.out, max(1, args.tries), args.seed)
-    except (DataError, OSError) as error:
-        print(f"compare.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("compare.py: stopped", file=sys.stderr)
-        return 130
+    compare(args.recordings, args.out, max(1, args.tries), args.seed)
     return 0
 
 

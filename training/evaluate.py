@@ -25,7 +25,7 @@ import torch
 
 from training.card import markdown
 from training.data import CLASSES, TEST_SEEDS, Example, fixed_set
-from training.errors import DataError
+from training.errors import DataError, command
 from training.metrics import Pixels
 from training.scene_draw import PRESETS
 from training.scorecard import band_figures, captures
@@ -81,6 +81,7 @@ def evaluate(args: argparse.Namespace) -> dict:
     return {"model": model, "scenes": scenes, "captures": heard}
 
 
+@command("evaluate")
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("model", type=Path)
@@ -96,19 +97,12 @@ def main(argv: list[str] | None = None) -> int:
         args.presets = [] if args.captures else ["wideband"]
     if args.count < 1 or min(args.frame_ms) <= 0:
         parser.error("--count and --frame-ms must be more than 0")
-    try:
-        figures = evaluate(args)
-        if args.json:
-            args.json.write_text(json.dumps(figures, indent=1) + "\n")
-        if args.markdown:
-            args.markdown.write_text(markdown(figures))
-    except (DataError, OSError) as failure:
-        print(f"evaluate: {failure}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("evaluate: stopped", file=sys.stderr)
-        return 130
-    if not args.markdown:
+    figures = evaluate(args)
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    if args.markdown:
+        args.markdown.write_text(markdown(figures))
+    else:
         print(markdown(figures), end="")
     return 0
 

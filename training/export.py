@@ -29,7 +29,7 @@ import torch
 from torch import nn
 
 from training.data import CLASSES, COLUMNS, ROWS
-from training.errors import DataError
+from training.errors import DataError, command
 from training.int8 import angular_nodes, calibration_images, export_int8
 from training.models import build
 from training.spectrogram import with_legend
@@ -150,6 +150,7 @@ def take_weights(net: nn.Module, weights: dict, path: Path) -> None:
         raise DataError(f"{path} holds the weights of another network, perhaps an earlier version's") from failure
 
 
+@command("export")
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("checkpoint", type=Path)
@@ -158,24 +159,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--engine", action="store_true", help="build a TensorRT engine beside OUT (needs a GPU)")
     parser.add_argument("--int8", type=Path, help="write a copy in 8-bit integers here, for CPUs")
     args = parser.parse_args(argv)
-    try:
-        if args.engine:
-            import_tensorrt()  # before anything is written
-        net, state = read_network(args.checkpoint)
-        export(net, args.out, state["name"], state["trained"], state["metrics"])
-        if args.half:
-            export_half(args.out, args.half)
-        if args.engine:
-            with_engine(args.out)
-        if args.int8:
-            changed = export_int8(args.out, args.int8, calibration_images(state["trained"].get("data")))
-            print(f"wrote {args.int8}: 8 bits change the class of {changed:.2%} of the columns")
-    except (OSError, DataError) as failure:
-        print(f"export: {failure}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("export: stopped", file=sys.stderr)
-        return 130
+    if args.engine:
+        import_tensorrt()  # before anything is written
+    net, state = read_network(args.checkpoint)
+    export(net, args.out, state["name"], state["trained"], state["metrics"])
+    if args.half:
+        export_half(args.out, args.half)
+    if args.engine:
+        with_engine(args.out)
+    if args.int8:
+        changed = export_int8(args.out, args.int8, calibration_images(state["trained"].get("data")))
+        print(f"wrote {args.int8}: 8 bits change the class of {changed:.2%} of the columns")
     print(f"wrote {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")
     return 0
 

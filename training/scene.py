@@ -19,7 +19,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from training.data import VALIDATION_SEEDS
-from training.errors import DataError
+from training.errors import command
 from training.fastpath import fast_power
 from training.scene_draw import PRESETS, draw_scene
 from training.scene_iq import scene_iq
@@ -28,20 +28,12 @@ from training.scene_model import Emitter, Scene, Truth, mask_columns, truth
 __all__ = ["PRESETS", "Emitter", "Scene", "Truth", "draw_scene", "fast_power", "mask_columns", "scene_iq", "truth"]
 
 
+@command("scene", "stopped; the same command goes on from here")
 def main(argv: list[str] | None = None) -> int:
     args = _arguments(argv)
     named = {"samp_rate": args.samp_rate, "frame_ms": args.frame_ms, "level_db": args.level_db}
     fixed = {name: value for name, value in named.items() if value is not None}
-    try:
-        if args.images:
-            return _images(args, fixed)
-        return _recordings(args, fixed)
-    except (DataError, OSError) as error:
-        print(f"scene.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("scene.py: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+    return _images(args, fixed) if args.images else _recordings(args, fixed)
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

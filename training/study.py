@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from training import study_report, train
 from training.data import CLASSES, FRONT_ENDS, MOST_SEED, generator
-from training.errors import DataError
+from training.errors import DataError, command
 from training.metrics import Pixels
 from training.study_frames import Maker
 from training.trainer import Trainer
@@ -149,26 +149,20 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
+@command("study", "stopped; the same command goes on from here")
 def main(argv: list[str] | None = None) -> int:
     args = arguments(argv)
     torch.set_num_threads(args.threads)
     results: study_report.Results = {}
     path = args.report or args.out / "study.md"
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        # seeds outermost: a study that is stopped early has whole pairs; what is there comes first, for the report
-        runs = list(product(range(1, args.seeds + 1), args.front_ends, args.segmenters, args.variants))
-        runs.sort(key=lambda run: not kept_at(args, *run[1:], run[0]).exists())
-        for seed, front_end, segmenter, variant in tqdm(runs, unit="run", disable=None):
-            maker = Maker(args.out / "frames", front_end, args.rows, args.columns)
-            results[front_end, segmenter, variant, seed] = kept_run(args, maker, segmenter, variant, seed)
-            study_report.write(results, setting(args), path)
-    except (DataError, OSError) as failure:
-        print(f"study: {failure}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("study: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+    args.out.mkdir(parents=True, exist_ok=True)
+    # seeds outermost: a study that is stopped early has whole pairs; what is there comes first, for the report
+    runs = list(product(range(1, args.seeds + 1), args.front_ends, args.segmenters, args.variants))
+    runs.sort(key=lambda run: not kept_at(args, *run[1:], run[0]).exists())
+    for seed, front_end, segmenter, variant in tqdm(runs, unit="run", disable=None):
+        maker = Maker(args.out / "frames", front_end, args.rows, args.columns)
+        results[front_end, segmenter, variant, seed] = kept_run(args, maker, segmenter, variant, seed)
+        study_report.write(results, setting(args), path)
     print(path.read_text())
     return 0
 

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from training.ata import VARIANTS
 from training.data import FRONT_ENDS, MOST_SEED, VALIDATION_SEEDS, Batches, Drawn, Source, Stored, fixed_set
-from training.errors import DataError
+from training.errors import command
 from training.export import read_checkpoint, with_engine
 from training.models import NAMES
 from training.pairs import PRESET, Pairs
@@ -213,22 +213,16 @@ def run(args: argparse.Namespace) -> Trainer:
     return trainer
 
 
+@command("train")  # Ctrl-C comes as far as this where there is no step to end yet, or the engine is being built
 def main(argv: list[str] | None = None) -> int:
-    try:
-        args = arguments(argv)
-        if args.engine:
-            import_tensorrt()  # not after hours of training
-        trainer = run(args)
-        if os.environ.get("RANK", "0") != "0":
-            return 0
-        if args.engine:
-            with_engine(args.out / "model.onnx")
-    except (DataError, OSError) as failure:
-        print(f"train: {failure}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:  # where there is no step to end yet, or the engine is being built
-        print("train: stopped", file=sys.stderr)
-        return 130
+    args = arguments(argv)
+    if args.engine:
+        import_tensorrt()  # not after hours of training
+    trainer = run(args)
+    if os.environ.get("RANK", "0") != "0":
+        return 0
+    if args.engine:
+        with_engine(args.out / "model.onnx")
     figures = trainer.metrics.get("validation", {}).get("column_mean", {})
     print(f"{args.out}/model.onnx: {trainer.step} steps, validation mIoU {figures.get('miou', float('nan')):.3f}")
     return 0
