@@ -26,7 +26,7 @@ def begin_with(net: nn.Module, path: Path, device: str) -> tuple[dict, list[str]
     DataError where `path` holds no weights, too few that fit, or, for a model file, not exactly this network.
     """
     if path.suffix == ".onnx":
-        return _model(net, path), norms(net)
+        return _model(net, path), [name for name, layer in net.named_modules() if isinstance(layer, nn.BatchNorm2d)]
     state = read_checkpoint(path, device)
     own = net.state_dict()
     fitting = {k: v for k, v in state["average"].items() if k in own and own[k].shape == v.shape}
@@ -35,19 +35,8 @@ def begin_with(net: nn.Module, path: Path, device: str) -> tuple[dict, list[str]
     if share < LEAST:
         raise DataError(f"{path} is of another network: only {share:.0%} of the weights fit")
     net.load_state_dict(fitting, strict=False)
-    settled = [name for name in settled_norms(net, state) if f"{name}.running_var" in fitting]
+    settled = [name for name in state.get("settled", ()) if f"{name}.running_var" in fitting]
     return {**state["trained"], "taken": round(share, 3)}, settled
-
-
-def norms(net: nn.Module) -> list[str]:
-    """Names of a network's batch norms."""
-    return [name for name, layer in net.named_modules() if isinstance(layer, nn.BatchNorm2d)]
-
-
-def settled_norms(net: nn.Module, state: dict) -> list[str]:
-    """Names of the batch norms that a checkpoint keeps folded away; before names were kept it was all or none."""
-    kept = state.get("settled") or []
-    return norms(net) if kept is True else kept
 
 
 def _model(net: nn.Module, path: Path) -> dict:

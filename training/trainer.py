@@ -18,12 +18,12 @@ from training.ata import Adversary, share_gradients
 from training.data import CLASSES
 from training.errors import DataError
 from training.export import export, read_checkpoint, take_weights
-from training.initial import begin_with, settled_norms
+from training.initial import begin_with
 from training.metrics import Pixels
 from training.models import build
 from training.writing import replacing, save
 
-RESUMED = ("net", "averaged", "optimizer", "adversary", "step", "seconds", "metrics")  # what a run goes on with
+RESUMED = ("net", "averaged", "settled", "optimizer", "adversary", "step", "seconds", "metrics")  # what a run goes on with
 AVERAGE = 0.998  # decay of the weights' running average, which is what is exported
 # Columns on either side of an edge, and how much more than others they count: guards are a few columns wide, and where
 # they are lost two carriers become one band. A carrier of this many columns counts as much as each of its columns, a
@@ -101,8 +101,13 @@ class Trainer:
             group["lr"] = self.args.rate * warm * 0.5 * (1 + math.cos(math.pi * self.progress))
         image = image.to(self.args.device)
         with torch.autocast(self.args.device.split(":")[0], torch.bfloat16, enabled=self.args.amp):
-            logits = getattr(self.net, "coarse", self.net)(image)
-        logits = logits.float()
+            try:
+                logits = getattr(self.net, "coarse", self.net)(image).float()
+            except ValueError as failure:
+                if len(image) > 1:
+                    raise
+                # a batch norm behind a mean over the whole image, as in DeepLabV3+
+                raise DataError(f"{self.args.segmenter} cannot learn from one scene: give --batch 2 or more") from failure
         columns = columns.to(self.args.device).long()
         loss = cross_entropy(logits, columns)
         total = loss + self.args.weight * self.adversary.segmenter_loss(logits, image)
@@ -168,7 +173,7 @@ class Trainer:
         self.average.n_averaged.fill_(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.adversary.load_state_dict(state["adversary"])
-        self.initial, self.settled = state["trained"].get("initial"), settled_norms(self.net, state)
+        self.initial, self.settled = state["trained"].get("initial"), state["settled"]
         self.step, self.seconds, self.metrics = state["step"], state["seconds"], state["metrics"]
 
 

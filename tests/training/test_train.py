@@ -130,15 +130,13 @@ def test_folded_norms_stay_folded_from_run_to_run(tmp_path, images):
     one. Where the network has grown, the new layer's norm takes those of batches."""
     asked = [*SMALL, "--steps", "1", "--data", str(images), "--variant", "none"]
     assert train.main([*asked, "--initial", str(SHIPPED), "--out", str(tmp_path / "one")]) == 0
-    for settled in (None, True):  # True: a checkpoint of before names were kept
-        state = torch.load(tmp_path / "one/checkpoint.pt", weights_only=True)
-        state["settled"] = settled or state["settled"]
-        state["average"].pop("stem.1.running_var")
-        torch.save(state, tmp_path / "grown.pt")
-        assert train.main([*asked, "--initial", str(tmp_path / "grown.pt"), "--out", str(tmp_path / "two")]) == 0
-        net = torch.load(tmp_path / "two/checkpoint.pt", weights_only=True)["net"]
-        moved = {name for name, value in net.items() if name.endswith("running_mean") and value.any()}
-        assert moved == {"stem.1.running_mean"}
+    state = torch.load(tmp_path / "one/checkpoint.pt", weights_only=True)
+    state["average"].pop("stem.1.running_var")
+    torch.save(state, tmp_path / "grown.pt")
+    assert train.main([*asked, "--initial", str(tmp_path / "grown.pt"), "--out", str(tmp_path / "two")]) == 0
+    net = torch.load(tmp_path / "two/checkpoint.pt", weights_only=True)["net"]
+    moved = {name for name, value in net.items() if name.endswith("running_mean") and value.any()}
+    assert moved == {"stem.1.running_mean"}
 
 
 def test_a_file_that_is_no_model_is_no_beginning(tmp_path):
@@ -354,3 +352,12 @@ def test_bad_numbers_are_refused(capsys):
         with pytest.raises(SystemExit):
             train.arguments(bad)
     capsys.readouterr()
+
+
+def test_a_network_that_needs_two_scenes_says_so(images, tmp_path, capsys):
+    """DeepLabV3+ has a batch norm behind a mean over the whole image."""
+    asked = [*SMALL, "--segmenter", "deeplabv3plus", "--width", "8", "--data", str(images), "--steps", "1"]
+    asked += ["--out", str(tmp_path)]
+    assert train.main([*asked, "--batch", "1"]) == 2
+    assert "--batch 2 or more" in capsys.readouterr().err
+    assert train.main(asked) == 0
