@@ -19,6 +19,7 @@ from training.scene_neighbours import _further_gsm
 from training.scene_plan import Plan
 from training.scene_presets import PAPER_RATE
 from training.scene_wideband import _frame_ms, _limit_range, _rate
+from training.transforms import transform
 from training.waveforms.gsm import Gsm
 from training.waveforms.lte import lte_downlink, random_lte
 from training.waveforms.nr import NrConfig, Ssb, nr_downlink, random_nr
@@ -194,11 +195,12 @@ def test_channels_that_must_go_through_the_samples():
     assert not scene_iq_module._fades_by_symbol(Emitter(tone, 0.0, 10.0, make_channel("EPA", 0.0, 5.0, rng)))
 
 
-@pytest.mark.parametrize("bins", [1000, 1001, 1 << 13, 210 * 1228, 2 * 3 * 5 * 7 * 11])
-def test_samples_of_a_spectrum_are_its_inverse_transform(bins):
-    spectrum = torch.randn(bins, dtype=torch.complex64, generator=torch.Generator().manual_seed(1))
-    wanted = torch.fft.ifft(spectrum, norm="forward")
-    assert (scene_iq_module._samples_of(spectrum) - wanted).abs().max() < 1e-5 * wanted.abs().max()
+@pytest.mark.parametrize("count", [1000, 1 << 19, 210 * 2500, 2 * 3 * 7 * 12503, (1 << 19) + 21])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_long_transforms_are_the_same_in_two_steps(count, sign):
+    values = torch.randn(count, dtype=torch.complex64, generator=torch.Generator().manual_seed(1))
+    wanted = torch.fft.fft(values) if sign < 0 else torch.fft.ifft(values, norm="forward")
+    assert (transform(values, sign) - wanted).abs().max() < 1e-5 * wanted.abs().max()
 
 
 def test_seeds_reproduce_bit_for_bit():
