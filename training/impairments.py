@@ -12,11 +12,11 @@ import cmath
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 
 from training.batches import batches
+from training.clock import BLOCK, Clock
 from training.lines import between
 from training.waveforms.waveform import squared
 
@@ -24,10 +24,7 @@ LINE = 1 / 256  # of the band: levels of lines and 1/f noise are relative to the
 TILE = 1024  # samples; work goes on in rows of this many
 COURSE_RATE = 250e3  # points a second of slow courses (phase noise, 1/f), straight between them
 PLL_BANDWIDTH = 30e3  # Hz, up to which a synthesiser's phase noise is flat
-CLOCK_BLOCK = 512  # samples resampled with one delay: 25 ppm move it by 0.013 of a sample meanwhile
-CLOCK_GUARD = 32
-CLOCK_STEPS = 256  # of a sample: finer than what the delay moves within a block
-CLOCK_BATCH = {"cpu": 73728}  # samples of blocks transformed together
+AT_ONCE = {"cpu": 1 << 17}  # samples that go through several faults together
 
 
 @dataclass
@@ -117,36 +114,50 @@ class Receiver:
     def apply(self, iq: torch.Tensor, samp_rate: float) -> torch.Tensor:
         """complex64 [N], noise included, its density 1 per Hz -> complex64 [N] with every fault; folding apart.
 
-        Passes over the samples happen only where a fault asks for them; `iq` itself is left as it is.
+        `iq` itself is left as it is.
         """
         count = len(iq)
         if not count:
             return iq.clone()
         if self.tilt_db or self.ripple_db or self.edge_db or self.carrier_offset:
             iq = self._filter(iq, samp_rate)
-        if self.clock_ppm:
-            iq = _resample(iq, self.clock_ppm * 1e-6)
-        work = torch.nn.functional.pad(iq, (0, -count % TILE))
-        if self.phase_noise:
-            work *= between(self._phase(len(work), samp_rate).to(work.device, non_blocking=True), _course_step(samp_rate))
-        if self.iq_db is not None:
-            work.add_(work.conj().resolve_conj(), alpha=cmath.rect(10 ** (-self.iq_db / 20), self.iq_angle))
-        if self.flicker_db is not None:
-            work += between(self._flicker(len(work), samp_rate).to(work.device, non_blocking=True), _course_step(samp_rate))
-        self._add_lines(work, samp_rate)
-        work = work[:count]
-        parts = torch.view_as_real(work)
-        for instant, step in self.agc:
-            parts[int(instant * count) :] *= 10 ** (step / 20)
+        work = self._mixed(iq, samp_rate)
         if self.compression_db is not None or self.bits is not None:
-            rms = torch.linalg.vector_norm(parts).double() / math.sqrt(2 * count)  # a number that stays on the device
-            self._saturate(work, torch.where(rms > 0, rms, 1.0))
+            self._saturate(work)
         for begin, length in self.gaps:
-            parts[int(begin * count) : int((begin + length) * count)] = 0
+            work[int(begin * count) : int((begin + length) * count)] = 0
         for begin, length in self.splices:
             first, last = int(begin * count), int(min(begin + length, 1.0) * count)
             work = torch.cat([work[:first], work[last:], work[first:last]])
         return work
+
+    def _mixed(self, iq: torch.Tensor, samp_rate: float) -> torch.Tensor:
+        """What comes out of clock, mixer, lines and gain steps. Some tiles go through all of them before the next."""
+        count, tiles, device, step = len(iq), -(-len(iq) // TILE), iq.device, _course_step(samp_rate)
+        work = torch.empty(tiles * TILE, dtype=iq.dtype, device=device)
+        clock = Clock(iq, self.clock_ppm * 1e-6, len(work) // BLOCK) if self.clock_ppm else None
+        phase = self._phase(len(work), samp_rate).to(device, non_blocking=True) if self.phase_noise else None
+        flicker = self._flicker(len(work), samp_rate).to(device, non_blocking=True) if self.flicker_db is not None else None
+        tones = self._tones(tiles, samp_rate, device) if self.lines() else None
+        for some in batches(tiles, TILE, AT_ONCE, device):
+            first, last = some.start * TILE, some.stop * TILE
+            part, course = work[first:last], slice(first // step, last // step + 1)
+            if clock:
+                part.view(-1, BLOCK).copy_(clock.take(slice(first // BLOCK, last // BLOCK)))
+            else:
+                part[: count - first] = iq[first:last]
+                part[count - first :] = 0
+            if phase is not None:
+                part *= between(phase[course], step)
+            if self.iq_db is not None:
+                part.add_(part.conj().resolve_conj(), alpha=cmath.rect(10 ** (-self.iq_db / 20), self.iq_angle))
+            if flicker is not None:
+                part += between(flicker[course], step)
+            if tones is not None:
+                part.view(-1, TILE).addmm_(tones[0][some], tones[1])
+            for instant, gain in self.agc:
+                torch.view_as_real(part)[max(int(instant * count) - first, 0) :] *= 10 ** (gain / 20)
+        return work[:count]
 
     def _filter(self, iq: torch.Tensor, samp_rate: float) -> torch.Tensor:
         """Carrier offset to the nearest bin of the frame's transform, filter and tilt; circular over the frame."""
@@ -157,29 +168,32 @@ class Receiver:
         freqs = torch.fft.fftfreq(len(iq), device=iq.device)
         return torch.fft.ifft(spectrum * self.power_response(freqs).sqrt())
 
-    def _add_lines(self, work: torch.Tensor, samp_rate: float) -> None:
-        """All lines in one rank-by-lines product: a tone over rows of samples is an outer product."""
-        lines = self.lines()
-        if not lines:
-            return
-        place = torch.tensor([line[0] for line in lines], dtype=torch.float64)
-        amplitude = (samp_rate * LINE * 10 ** (torch.tensor([line[1] for line in lines], dtype=torch.float64) / 10)).sqrt()
-        row = (place[None] * TILE * torch.arange(len(work) // TILE, dtype=torch.float64)[:, None]) % 1 * 2 * math.pi
+    def _tones(self, tiles: int, samp_rate: float, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """All lines as a rank-by-lines product, complex64 [tiles, lines] and [lines, TILE]: over rows of samples a tone is
+        an outer product."""
+        place, level = torch.tensor(self.lines(), dtype=torch.float64).T
+        amplitude = (samp_rate * LINE * 10 ** (level / 10)).sqrt()
+        row = (place[None] * TILE * torch.arange(tiles, dtype=torch.float64)[:, None]) % 1 * 2 * math.pi
         along = place[:, None] * torch.arange(TILE, dtype=torch.float64)[None] % 1 * 2 * math.pi
         outer = torch.polar(torch.ones_like(row), row)
         inner = torch.polar(amplitude[:, None].expand_as(along).contiguous(), along)
-        factors = (f.to(torch.complex64).to(work.device, non_blocking=True) for f in (outer, inner))
-        work.view(-1, TILE).addmm_(*factors)
+        return tuple(factor.to(torch.complex64).to(device, non_blocking=True) for factor in (outer, inner))
 
-    def _saturate(self, work: torch.Tensor, rms: torch.Tensor) -> None:
-        """Amplifier and converter, in place. rms: of I and Q each, float64 [] on the samples' device."""
-        if self.compression_db is not None:  # C. Rapp's solid-state amplifier with p = 1
-            limit = 2 * rms**2 * 10 ** (self.compression_db / 10)
-            work *= squared(work).div_(limit.float()).add_(1).rsqrt_()
-        if self.bits is not None:
-            levels = 2 ** (self.bits - 1)
-            scale = levels / (rms * 10 ** (self.headroom_db / 20))
-            torch.view_as_real(work).mul_(scale.float()).round_().clamp_(-levels, levels - 1).mul_((1 / scale).float())
+    def _saturate(self, work: torch.Tensor) -> None:
+        """Amplifier and converter, in place."""
+        # of I and Q each: a number that stays on the device
+        rms = torch.linalg.vector_norm(torch.view_as_real(work)).double() / math.sqrt(2 * len(work))
+        rms = torch.where(rms > 0, rms, 1.0)
+        limit = (2 * rms**2 * 10 ** ((self.compression_db or 0.0) / 10)).float()
+        levels = 2 ** ((self.bits or 1) - 1)
+        scale = levels / (rms * 10 ** (self.headroom_db / 20))
+        scale, back = scale.float(), (1 / scale).float()
+        for some in batches(len(work), 1, AT_ONCE, work.device):
+            part = work[some]
+            if self.compression_db is not None:  # C. Rapp's solid-state amplifier with p = 1
+                part *= squared(part).div_(limit).add_(1).rsqrt_()
+            if self.bits is not None:
+                torch.view_as_real(part).mul_(scale).round_().clamp_(-levels, levels - 1).mul_(back)
 
     def _phase(self, count: int, samp_rate: float) -> torch.Tensor:
         """Rotations complex64 [points] of a synthesiser: phase noise flat to PLL_BANDWIDTH, then falling as 1/f^2."""
@@ -218,36 +232,6 @@ def _gauss(count: int, seed: int) -> torch.Tensor:
     """Complex white noise of power 1, the same on every device: complex128 [count]."""
     drawn = torch.randn(count, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return torch.view_as_complex(drawn) / math.sqrt(2)
-
-
-def _resample(iq: torch.Tensor, error: float) -> torch.Tensor:
-    """The samples a clock takes that runs too fast by `error`: sample n is the one at n / (1 + error).
-
-    Blocks of samples, each delayed as its middle asks: whole samples by where it begins, the rest by a phase ramp.
-    """
-    count, device = len(iq), iq.device
-    size = CLOCK_BLOCK + 2 * CLOCK_GUARD
-    first = torch.arange(-(-count // CLOCK_BLOCK), dtype=torch.float64) * CLOCK_BLOCK
-    late = (first + CLOCK_BLOCK / 2) * (1 / (1 + error) - 1)
-    whole = late.round()
-    begin = (first + whole).long() - CLOCK_GUARD
-    before = max(0, -int(begin.min()))
-    padded = torch.cat([iq[:1].expand(before), iq, iq[-1:].expand(max(0, int(begin.max()) + size - count))])
-    pieces, ramps = padded.unfold(0, size, 1), _ramps(size, device)
-    begin = (begin + before).to(device, non_blocking=True)
-    ramp = ((late - whole + 0.5) * CLOCK_STEPS).round().long().to(device, non_blocking=True)
-    out = torch.empty(len(first), CLOCK_BLOCK, dtype=iq.dtype, device=device)
-    for some in batches(len(first), size, CLOCK_BATCH, device):
-        spectrum = torch.fft.fft(pieces.index_select(0, begin[some])).mul_(ramps.index_select(0, ramp[some]))
-        out[some] = torch.fft.ifft(spectrum)[:, CLOCK_GUARD : CLOCK_GUARD + CLOCK_BLOCK]
-    return out.view(-1)[:count]
-
-
-@lru_cache(maxsize=2)
-def _ramps(size: int, device: torch.device) -> torch.Tensor:
-    """Phase ramps that delay a block by -1/2 to 1/2 of a sample: complex64 [CLOCK_STEPS + 1, size]."""
-    turns = (torch.arange(CLOCK_STEPS + 1) / CLOCK_STEPS - 0.5)[:, None] * torch.fft.fftfreq(size, dtype=torch.float64)
-    return torch.polar(torch.ones_like(turns), 2 * math.pi * turns).to(torch.complex64).to(device)
 
 
 def random_receiver(rng: torch.Generator) -> Receiver:
