@@ -15,6 +15,12 @@ def between(points: torch.Tensor, step: int) -> torch.Tensor:
     return torch.addcmul(points[..., :-1, None], rise, _shares(step, points.dtype, points.device)).flatten(-2)
 
 
+def stretch(points: torch.Tensor, step: int, first: int, last: int) -> torch.Tensor:
+    """`between(points, step)[first:last]`, of which no more than that is worked out."""
+    low = first // step
+    return between(points[low : -(-last // step) + 1], step)[first - low * step : last - low * step]
+
+
 @lru_cache(maxsize=64)
 def _shares(step: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """How far on the way to the next point each of `step` values is: [step], 0 to 1 - 1 / step."""

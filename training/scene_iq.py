@@ -10,11 +10,13 @@ inverse transform later noise and the receiver's faults join.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
 
-from training.lines import between
+from training.batches import ELSEWHERE
+from training.lines import stretch
 from training.scene_model import LEAD, Emitter, Scene, response_times
 from training.transforms import transform
 from training.waveforms.ofdm import OfdmWaveform, modulate
@@ -22,6 +24,7 @@ from training.waveforms.ofdm import OfdmWaveform, modulate
 SPAN_STEP = 200e-6  # s; over spans of whole steps the standards' rates have whole numbers of samples
 CURVE_POINTS = 4096  # at which filters are worked out over a spectrum, straight lines between them
 SYMBOL_TURN = 0.01  # of the fastest path within a symbol: 34 dB or more of error, as `Channel.apply` has
+AT_ONCE = {"cpu": 1 << 17}  # bins that are worked on together
 CURVE_TURN = 0.03  # turns of a channel's latest path from point to point: -48 dB of error
 
 
@@ -36,15 +39,14 @@ def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
     span = _smooth(math.ceil((scene.duration + 2 * LEAD) / SPAN_STEP)) * SPAN_STEP
     bins = round(span * rate)
     source = torch.Generator(device).manual_seed(scene.seed % 2**62)
-    noise = torch.randn(bins, 2, generator=source, device=device).mul_(math.sqrt(rate / bins / 2))
-    spectrum = torch.view_as_complex(noise)
+    spectrum = torch.view_as_complex(torch.randn(bins, 2, generator=source, device=device))
     receiver = scene.receiver
-    if receiver:
-        step = -(-bins // CURVE_POINTS)
-        freqs = (torch.arange(CURVE_POINTS + 1) * step - bins // 2) / bins
-        gain = between(receiver.power_response(freqs).sqrt().to(device, non_blocking=True), step)[:bins]
-        spectrum[: bins - bins // 2] *= gain[bins // 2 :]
-        spectrum[bins - bins // 2 :] *= gain[: bins // 2]
+    step = -(-bins // CURVE_POINTS)
+    freqs = (torch.arange(CURVE_POINTS + 1) * step - bins // 2) / bins
+    gain = receiver.power_response(freqs).sqrt() if receiver else torch.ones(CURVE_POINTS + 1)
+    gain = (gain * math.sqrt(rate / bins / 2)).to(device, non_blocking=True)
+    for first, last, at, _ in _runs(-(bins // 2), bins - bins // 2, 0, bins, bins, device):
+        spectrum[at : at + last - first] *= stretch(gain, step, first + bins // 2, last + bins // 2)
     offset = receiver.carrier_offset if receiver else 0.0
     for emitter, level in zip(emitters, levels, strict=True):
         _add(spectrum, replace(emitter, center=emitter.center + offset), level, scene, span)
@@ -74,18 +76,23 @@ def _add(spectrum: torch.Tensor, emitter: Emitter, level: float, scene: Scene, s
     first, last = _kept(count, whole, len(spectrum), 1.0 if scene.receiver else 0.5)
     if last <= first:
         return
-    part = torch.cat([own[count + first :], own[: max(last, 0)]] if first < 0 else [own[first:last]])
-    if last < 0:
-        part = part[: last - first]
-    step = _curve_step(emitter, scene, len(part), span)
-    freqs = (first + torch.arange(-(-len(part) // step) + 1, dtype=torch.float64) * step) / span
+    step = _curve_step(emitter, scene, last - first, span)
+    freqs = (first + torch.arange(-(-(last - first) // step) + 1, dtype=torch.float64) * step) / span
     curve = _curve(emitter, level / count, scene, freqs, rate).to(device, non_blocking=True)
-    part *= between(curve, step)[: len(part)]
-    at = (first + whole) % len(spectrum)
-    while len(part):  # what lies beyond an end of the band comes in at the other
-        room = min(len(part), len(spectrum) - at)
-        spectrum[at : at + room] += part[:room]
-        part, at = part[room:], 0
+    for low, high, at, source in _runs(first, last, whole, len(spectrum), count, device):
+        line = stretch(curve, step, low - first, high - first)
+        spectrum[at : at + high - low].addcmul_(own[source : source + high - low], line)
+
+
+def _runs(first: int, last: int, shift: int, bins: int, count: int, device: torch.device) -> Iterator[tuple[int, ...]]:
+    """Bins first to last of a spectrum of `count` bins in runs (low, high, at, source) of at most `AT_ONCE`: where each
+    begins in the spectrum of `bins` bins to which they are shifted, and in its own. What lies beyond an end of the band
+    comes in at the other."""
+    while first < last:
+        at, source = (first + shift) % bins, first % count
+        high = min(last, first + bins - at, first + count - source, first + AT_ONCE.get(device.type, ELSEWHERE))
+        yield first, high, at, source
+        first = high
 
 
 def _stands_still(emitter: Emitter, scene: Scene) -> bool:
@@ -130,14 +137,15 @@ def _samples(waveform: object, count: int, device: torch.device, channel: object
     channel: acts on the resource elements, each symbol through the response in its middle."""
     if not isinstance(waveform, OfdmWaveform):
         return waveform.iq(count).to(device, non_blocking=True)
-    total = torch.zeros(count, dtype=torch.complex64, device=device)
+    total = None
     for grid in waveform.grids:
         re = grid.re
         if channel is not None:
             freqs = grid.first_subcarrier + torch.arange(grid.subcarriers, dtype=torch.float64, device=device) * grid.scs
             middles = (grid.start + grid.cp + 0.5 / grid.scs).to(device, non_blocking=True)
             re = re * channel.response(middles, freqs)
-        total += modulate(replace(grid, re=re, start=grid.start + LEAD), waveform.native_rate, count)
+        sent = modulate(replace(grid, re=re, start=grid.start + LEAD), waveform.native_rate, count)
+        total = sent if total is None else total.add_(sent)
     return total
 
 

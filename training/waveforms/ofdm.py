@@ -123,20 +123,23 @@ def modulate(grid: Grid, rate: float, count: int) -> torch.Tensor:
     middle = start + torch.round(grid.cp * rate).long()
     until = torch.cat([start[1:], start.new_tensor([count])])[:, None]
     edges = torch.minimum(torch.stack([start, middle, middle + nfft], 1), until).clamp(0, count).flatten()
-    lengths = torch.diff(edges, append=edges.new_tensor([count])).to(device, non_blocking=True)
-    n = torch.arange(int(edges[0]), count, device=device, dtype=torch.int32)
+    first_sample = int(edges[0])
+    length = count - first_sample
+    edges = (edges - first_sample).to(device, non_blocking=True)
 
-    def spread(of_piece: torch.Tensor) -> torch.Tensor:
-        return torch.repeat_interleave(of_piece.to(device, non_blocking=True), lengths, output_size=len(n))
+    def counted(of_piece: torch.Tensor) -> torch.Tensor:
+        """n + of_piece, int32, for each sample n of the output: its pieces' jumps, summed up."""
+        jumps = torch.diff(of_piece + first_sample - 1, prepend=of_piece.new_zeros(1)).int().to(device, non_blocking=True)
+        steps = torch.ones(length + 1, dtype=torch.int32, device=device).index_add_(0, edges, jumps)
+        return torch.cumsum(steps[:length], 0, dtype=torch.int32)
 
     # sample n of the output is sample n + offset of all useful parts in a row; beyond their end there is silence
     offset = torch.arange(symbols) * nfft - middle
-    offset = torch.stack([offset + nfft, offset, torch.full_like(offset, useful.numel())], 1).flatten().int()
-    place = spread(offset).add_(n).clamp_(max=useful.numel() - 1)
+    offset = torch.stack([offset + nfft, offset, torch.full_like(offset, useful.numel())], 1).flatten()
+    place = counted(offset).clamp_(max=useful.numel() - 1)
     sample = useful.flatten().index_select(0, place)
     fraction = first - shift
     if fraction:  # an uplink grid stands half a subcarrier off, its phase reset at each useful part (TS 36.211 5.6)
-        into = n - spread(middle.repeat_interleave(3))
-        turn = (2 * torch.pi * fraction / nfft) * into.float()
+        turn = (2 * torch.pi * fraction / nfft) * counted(-middle.repeat_interleave(3)).float()
         sample *= torch.polar(torch.ones_like(turn), turn)
-    return torch.nn.functional.pad(sample, (count - len(n), 0)) if len(n) < count else sample
+    return torch.nn.functional.pad(sample, (first_sample, 0)) if first_sample else sample
