@@ -85,7 +85,7 @@ def time_weights(
     uneven *= _left_by_a_look(round(float(grid.cp.median() + 1 / grid.scs) / length, 3))
     along = np.zeros_like(spread)
     later = near - np.diff(low)[:, None]  # the same symbols among the next row's
-    both = heard[:-1] * np.take_along_axis(heard[1:], later.clip(0)[..., None], 1) * (later >= 0)[..., None]
+    both = heard[:-1] * heard[np.arange(1, frame.rows)[:, None], later.clip(0)] * (later >= 0)[..., None]
     along[:-1] = both.sum(1) / (total[:-1] * total[1:])
     used = weights > 0
     index = torch.from_numpy(np.stack([np.nonzero(used)[0], symbol[used]]))

@@ -140,7 +140,7 @@ def _mix(grid: Grid, used: slice, center: float, level: float, frame: Frame, rec
     place = sky.numpy() / frame.column_hz + frame.columns // 2 - low  # of each subcarrier, in columns
     nearest = np.rint((np.arange(width) - place[0]) * (frame.column_hz / grid.scs / group))
     nearest = nearest.clip(0, power.shape[1] - 1).astype(np.int64)
-    spread, along, uneven = (course[:, nearest // size] for course in courses)
+    spread, along, uneven = (course.index_select(1, torch.from_numpy(nearest // size)) for course in courses)
     through = torch.cat([lobes, join], 1)
     mixed = (in_time @ power) @ through if power.shape[0] > frame.rows // 2 else in_time @ (power @ through)
     density = torch.cat([mixed[:, :width], mixed[:, width:] @ tails], 1).roll(low, 1)
@@ -179,10 +179,16 @@ def _calm_shares(lobes: torch.Tensor, group: int) -> tuple[torch.Tensor, torch.T
 def _prefix_variance(cp: float, symbol: float, frame: Frame) -> float:
     """What the cyclic prefixes, which repeat a symbol's end, add to the variance of rows longer than a symbol."""
     length = frame.columns / frame.samp_rate
-    begin = np.linspace(-cp / length, 1, 200)
-    both = hann_energy((begin + cp / length).clip(0, 1)) - hann_energy(begin.clip(0, 1))
     row = frame.segments / frame.rows * frame.hop / frame.samp_rate
-    return 2 * float(np.square(both).mean()) * (cp + length) / symbol * min(1.0, row / symbol)
+    return 2 * _seen_twice(cp / length) * (cp + length) / symbol * min(1.0, row / symbol)
+
+
+@lru_cache(maxsize=256)
+def _seen_twice(cp: float) -> float:
+    """Mean square of the share of a Hann window's energy that falls on a prefix of `cp` windows, wherever that meets it."""
+    begin = np.linspace(-cp, 1, 200)
+    both = hann_energy((begin + cp).clip(0, 1)) - hann_energy(begin.clip(0, 1))
+    return float(np.square(both).mean())
 
 
 def _nearest(frame: Frame, emitter: Emitter) -> torch.Tensor:

@@ -98,5 +98,5 @@ def qam(order: int, count: int, generator: torch.Generator) -> torch.Tensor:
     """Random symbols of a square constellation of 4, 16, 64, 256 or 1024 points, mean power 1 -> complex64 [count]."""
     # One draw of the generator, 63 bits, gives the points of four symbols: drawing is what takes the time.
     drawn = torch.empty((count + 3) // 4, dtype=torch.int64, device=generator.device).random_(generator=generator)
-    point = drawn.view(torch.int16)[:count].int() & (order - 1)
+    point = (drawn.view(torch.int16)[:count] & (order - 1)).int()
     return _constellation(order, generator.device).index_select(0, point)
