@@ -64,18 +64,15 @@ class WifiConfig:
 
 @dataclass
 class _Rows:
-    """Symbols of one spacing: kind of row, start and prefix (s), amplitude, tones lowest and highest in use."""
+    """Symbols of one spacing in runs. start: s, of each symbol. runs: how many each has and, of all of them, the kind of
+    row, prefix (s), amplitude, tones lowest and highest in use."""
 
-    kind: list[int]
     start: list[float]
-    cp: list[float]
-    gain: list[float]
-    unit: list[tuple[int, int]]
+    runs: list[tuple[float, ...]]
 
     def add(self, kind: int, start: list[float], cp: float, gain: float, unit: tuple[int, int] = (-1000, 1000)) -> None:
         self.start += start
-        for into, value in ((self.kind, kind), (self.cp, cp), (self.gain, gain), (self.unit, unit)):
-            into += [value] * len(start)
+        self.runs.append((len(start), kind, cp, gain, *unit))
 
 
 def random_wifi(rng: torch.Generator, max_bandwidth: float = math.inf) -> WifiConfig:
@@ -102,8 +99,7 @@ def random_wifi(rng: torch.Generator, max_bandwidth: float = math.inf) -> WifiCo
 
 def wifi(config: WifiConfig, duration: float, rng: torch.Generator) -> OfdmWaveform:
     """The frames a receiver hears in `duration` s: data, acknowledgements and beacons of two stations."""
-    legacy = _Rows([], [], [], [], [])
-    he = _Rows([], [], [], [], [])
+    legacy, he = _Rows([], []), _Rows([], [])
     for begin, length, gain, short, unit in _traffic(config, duration, rng):
         if begin + length + 1e-4 > 0:
             _frame(config, begin, length, gain, short, unit, legacy, he)
@@ -194,11 +190,10 @@ def _times(begin: float, step: float, end: float) -> list[float]:
 
 def _grid(config: WifiConfig, rows: _Rows, scs: float, duration: float, rng: torch.Generator) -> Grid:
     start = torch.tensor(rows.start, dtype=torch.float64)
-    cp = torch.tensor(rows.cp, dtype=torch.float64)
-    heard = (start < duration) & (start + cp + 1 / scs > 0)
-    kind = torch.tensor(rows.kind, dtype=torch.long)[heard]
-    gain = torch.tensor(rows.gain)[heard]
-    units = torch.tensor(rows.unit, dtype=torch.long).view(-1, 2)[heard]
+    runs = torch.tensor(rows.runs, dtype=torch.float64).view(-1, 6)
+    each = runs[:, 1:].repeat_interleave(runs[:, 0].long(), 0)
+    heard = (start < duration) & (start + each[:, 1] + 1 / scs > 0)
+    start, (kind, cp, gain, *unit) = start[heard], each[heard].T
     low, high = _band(config)
     side = round((high - low) / 2 / scs - 0.5)
     tones = torch.arange(-side, side + 1)
@@ -208,8 +203,9 @@ def _grid(config: WifiConfig, rows: _Rows, scs: float, duration: float, rng: tor
         highest, lowest = _TONES[config.standard, config.width]
         data = ((tones.abs() <= highest) & (tones.abs() >= lowest)).float()
     used = ((kind == _DATA_ROW) | (kind == _TRAINING_ROW))[:, None] & (data > 0)
-    used &= (tones >= units[:, :1]) & (tones <= units[:, 1:])
-    re = qam(config.order, used.numel(), rng).view(used.shape) * used
+    if config.units:
+        used &= (tones >= unit[0][:, None]) & (tones <= unit[1][:, None])
+    re = qam(config.order, used.numel(), rng).view(used.shape).mul_(used)
     plain = kind == _SIGNAL_ROW
     re[plain] = (torch.randint(0, 2, (int(plain.sum()), len(tones)), generator=rng) * 2.0 - 1) * legacy
     re[kind == _STF_ROW] = stf
@@ -217,7 +213,7 @@ def _grid(config: WifiConfig, rows: _Rows, scs: float, duration: float, rng: tor
     comb = (tones % 4 == 0) & (tones != 0)  # 19.3.9.4.5 and 27.3.11.9: as the legacy short field, over the data's tones
     widest = legacy.abs() if config.standard == "ax" else data
     re[kind == _COMB_ROW] = (2.0 * widest * comb).to(re) * torch.exp(0.5j * math.pi * (tones * tones % 7))
-    return Grid(re * gain[:, None], scs, -side * scs, start[heard], cp[heard])
+    return Grid(re.mul_(gain.float()[:, None]), scs, -side * scs, start, cp.contiguous())
 
 
 def _legacy_fields(width: int, side: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
