@@ -11,8 +11,8 @@ import torch
 
 def between(points: torch.Tensor, step: int) -> torch.Tensor:
     """Points [..., P + 1] -> [..., P step]: each point and what lies straight between it and the next."""
-    rise = (points[..., 1:] - points[..., :-1])[..., None]
-    return torch.addcmul(points[..., :-1, None], rise, _shares(step, points.dtype, points.device)).flatten(-2)
+    ends = torch.stack([points[..., :-1], points[..., 1:]], -1)
+    return (ends @ _shares(step, points.dtype, points.device)).flatten(-2)
 
 
 def stretch(points: torch.Tensor, step: int, first: int, last: int) -> torch.Tensor:
@@ -23,5 +23,6 @@ def stretch(points: torch.Tensor, step: int, first: int, last: int) -> torch.Ten
 
 @lru_cache(maxsize=64)
 def _shares(step: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """How far on the way to the next point each of `step` values is: [step], 0 to 1 - 1 / step."""
-    return (torch.arange(step) / step).to(dtype).to(device)
+    """What each of `step` values between two points has of either: [2, step], of the next 0 to 1 - 1 / step."""
+    share = torch.arange(step, dtype=torch.float64) / step
+    return torch.stack([1 - share, share]).to(dtype).to(device)
