@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 
@@ -144,13 +144,8 @@ def make_channel(profile: str, delay_spread: float, doppler: float, rng: torch.G
         raise DataError(f"there is no channel profile {profile!r}: choose one of {', '.join(PROFILES)}")
     if delay_spread < 0 or doppler < 0:
         raise DataError("a channel's delay spread and Doppler cannot be negative")
-    if profile == "flat":
-        delay, power = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-    else:
-        table = TDL.get(profile) or LTE_PROFILES[profile]
-        delay = torch.tensor(table[0], dtype=torch.float64) * (delay_spread if profile in TDL else 1e-9)
-        power = 10 ** (torch.tensor(table[1], dtype=torch.float64) / 10)
-        power = power / power.sum()
+    delay, power = _profile(profile)
+    delay = delay * (delay_spread if profile in TDL else 1e-9)
     angle = torch.rand(len(delay), SINUSOIDS, generator=rng, dtype=torch.float64) * 2 * math.pi
     speed = torch.cos(torch.rand(len(delay), SINUSOIDS, generator=rng, dtype=torch.float64) * 2 * math.pi) * doppler
     gain = torch.polar((power[:, None] / SINUSOIDS).sqrt().expand_as(angle).contiguous(), angle)
@@ -159,6 +154,14 @@ def make_channel(profile: str, delay_spread: float, doppler: float, rng: torch.G
         gain[0, 0] = torch.polar(power[0].sqrt(), angle[0, 0])
         gain[0, 1:] = 0
     return Channel(delay, gain, speed)
+
+
+@lru_cache(maxsize=len(PROFILES))
+def _profile(name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Its paths' delays as the tables have them, and their shares of the power: float64 [P] each."""
+    delay, level = TDL.get(name) or LTE_PROFILES.get(name) or ((0.0,), (0.0,))
+    power = 10 ** (torch.tensor(level, dtype=torch.float64) / 10)
+    return torch.tensor(delay, dtype=torch.float64), power / power.sum()
 
 
 def random_channel(rng: torch.Generator) -> Channel:

@@ -62,7 +62,7 @@ def time_weights(
     count = np.searchsorted(starts, (first + looks - 1) * hop + length) - low
     width = max(int(count.max()), 1)
     near = np.arange(width)
-    symbol = (low[:, None] + near).clip(max=len(starts) - 1)
+    symbol = np.minimum(low[:, None] + near, len(starts) - 1)
     # seen: share of the row's looks before each symbol's start and end; segments wholly before an edge, then those
     # that it cuts
     whole = np.floor((edges - length) / hop).astype(np.int64) + 1
@@ -77,15 +77,15 @@ def time_weights(
     weights = (seen[1] - seen[0]).astype(np.float32) * (near < count[:, None])
     weights[weights < 1e-7] = 0
     of_symbol = power.numpy()
-    of_symbol = (of_symbol / of_symbol.max(0).clip(1e-30))[symbol]
+    of_symbol = (of_symbol / np.maximum(of_symbol.max(0), 1e-30))[symbol]
     heard = weights[..., None] * of_symbol
-    total = heard.sum(1).clip(1e-6)
+    total = np.maximum(heard.sum(1), 1e-6)
     spread = np.square(heard).sum(1) / np.square(total)
     uneven = ((heard * of_symbol).sum(1) / np.square(total) - 1).clip(0, MOST_UNEVEN)
     uneven *= _left_by_a_look(round(float(grid.cp.median() + 1 / grid.scs) / length, 3))
     along = np.zeros_like(spread)
     later = near - np.diff(low)[:, None]  # the same symbols among the next row's
-    both = heard[:-1] * heard[np.arange(1, frame.rows)[:, None], later.clip(0)] * (later >= 0)[..., None]
+    both = heard[:-1] * heard[np.arange(1, frame.rows)[:, None], np.maximum(later, 0)] * (later >= 0)[..., None]
     along[:-1] = both.sum(1) / (total[:-1] * total[1:])
     used = weights > 0
     index = torch.from_numpy(np.stack([np.nonzero(used)[0], symbol[used]]))

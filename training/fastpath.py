@@ -53,11 +53,14 @@ def expected_density(scene: Scene, frame: Frame) -> tuple[torch.Tensor, torch.Te
         else:
             total += smooth_density(emitter, frame, response)
     if receiver:
-        lines = receiver.line_density(frame.freqs / frame.samp_rate).float()
-        flicker = receiver.flicker_density(frame.freqs / frame.samp_rate, frame.samp_rate)
-        total += lines + _through_lobe(flicker[None])
-        steady[0] += lines.square() * looks_variance(frame)
-        steady[1] += lines * lines.roll(-1) * looks_variance(frame) * NEXT_COLUMN
+        lines = flicker = 0.0
+        if receiver.lines():
+            lines = receiver.line_density(frame.freqs / frame.samp_rate).float()
+            steady[0] += lines.square() * looks_variance(frame)
+            steady[1] += lines * lines.roll(-1) * looks_variance(frame) * NEXT_COLUMN
+        if receiver.flicker_db is not None:
+            flicker = _through_lobe(receiver.flicker_density(frame.freqs / frame.samp_rate, frame.samp_rate)[None])
+        total += lines + flicker
         if receiver.iq_db is not None:  # column c mirrors to F - c, the lowest column to itself
             total = total + 10 ** (-receiver.iq_db / 10) * total.flip(1).roll(1, 1)
     return total, steady

@@ -52,7 +52,8 @@ class Grid:
 
     def heard(self, duration: float) -> slice:
         """The symbols that are on the air within [0, duration)."""
-        inside = ((self.start < duration) & (self.start + self.cp + 1 / self.scs > 0)).nonzero()
+        start, cp = self.start.numpy(), self.cp.numpy()  # numpy: torch's dispatcher takes longer than so few numbers do
+        inside = ((start < duration) & (start + cp + 1 / self.scs > 0)).nonzero()[0]
         return slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0)
 
     def active_band(self, duration: float) -> tuple[float, float] | None:
