@@ -18,7 +18,8 @@ RUNS, WARM_UP = 200, 10
 
 
 def measure(path: str | Path | None = None) -> dict[str, dict[str, float]]:
-    """-> {"engine_ms": {engine: median ms}}; the CPU engine with one thread, as it runs, and with two."""
+    """-> {"engine_ms": {engine: median ms}}; the CPU engine beside a radio, on one thread, and alone, as
+    for recordings."""
     from gnuradio.ata.engines.choose import engine_report, open_engine
     from gnuradio.ata.engines.onnxruntime_engine import OnnxRuntime
     from gnuradio.ata.model import read_model
@@ -26,7 +27,7 @@ def measure(path: str | Path | None = None) -> dict[str, dict[str, float]]:
     model = read_model(path)
     image = np.random.default_rng(1).uniform(-1, 3, (1, 1, model.rows, model.columns)).astype(np.float32)
     engines = {name: lambda name=name: open_engine(model, name) for name, works, _ in engine_report(model) if works}
-    engines["onnxruntime-cpu, 2 threads"] = lambda: OnnxRuntime(model, "onnxruntime-cpu", threads=2)
+    engines["onnxruntime-cpu, alone"] = lambda: OnnxRuntime(model, "onnxruntime-cpu", alone=True)
     figures = {}
     for name, opened in engines.items():
         engine = opened()

@@ -84,7 +84,7 @@ def _replay(args: argparse.Namespace) -> int:
     rate, freq = (hertz(text) if text is not None else None for text in (args.rate, args.freq))
     recording = open_recording(args.recording, rate, freq, args.format)
     spare([recording], [args.jsonl, args.sigmf, args.png])
-    sensor = Sensor(recording.samp_rate, recording.center_freq, args.model, args.engine, args.frame_ms)
+    sensor = Sensor(recording.samp_rate, recording.center_freq, args.model, args.engine, args.frame_ms, alone=True)
     sinks: list[JsonLines | SigmfAnnotations] = []
     if args.sigmf:
         sinks.append(SigmfAnnotations(args.sigmf, recording.path, recording.datatype, sensor.model.columns))

@@ -95,7 +95,7 @@ class segmenter(KeepsThreadState, gr.sync_block):
         if settle_samples < 0:
             raise AtaError(f"settle_samples is {settle_samples}; it cannot be negative")
         self._live = mode == "live"
-        self._sensor = Sensor(samp_rate, center_freq, model=model or None, engine=engine, frame_ms=frame_ms or None)
+        self._sensor = Sensor(samp_rate, center_freq, model or None, engine, frame_ms or None, alone=not self._live)
         self._stream = self._sensor.stream(int(settle_samples))
         self._sinks: list[Sink] = []
         if sigmf:

@@ -43,6 +43,7 @@ class Sensor:
         model: path of a model file; None for the shipped one.
         engine: name, or "auto" for the best that works here.
         frame_ms: frame duration, ms; None for the model's own.
+        alone: the samples wait while a frame is analysed, so that the engine may take several cores.
 
     Raises AtaError, with a sentence, for what cannot work.
     """
@@ -54,13 +55,14 @@ class Sensor:
         model: str | Path | None = None,
         engine: str = "auto",
         frame_ms: float | None = None,
+        alone: bool = False,
     ) -> None:
         self.model = read_model(model)
         self.frame_ms = float(self.model.default_frame_ms if frame_ms is None else frame_ms)
         self.samp_rate, self.center_freq = float(samp_rate), float(center_freq)
         self._warned = False
         self.check_rate(samp_rate)
-        self.engine = open_engine(self.model, engine)
+        self.engine = open_engine(self.model, engine, alone)
 
     def check_rate(self, samp_rate: float) -> None:
         """AtaError if frames cannot be made at this rate, Hz; one warning outside what the model was trained for."""

@@ -122,6 +122,15 @@ def test_cpu_inference_leaves_no_thread_that_spins(tiny: ModelFile) -> None:
     assert len(list(Path("/proc/self/task").iterdir())) == before
 
 
+def test_alone_it_takes_several_cores_and_says_the_same() -> None:
+    model = read_model()
+    given, before = images(1, model), len(list(Path("/proc/self/task").iterdir()))
+    alone = open_engine(model, "onnxruntime-cpu", alone=True)
+    threads = len(list(Path("/proc/self/task").iterdir())) - before + 1
+    assert threads == min(4, len(os.sched_getaffinity(0)))
+    np.testing.assert_array_equal(alone.run(given), open_engine(model, "onnxruntime-cpu").run(given))
+
+
 def test_an_engine_opened_in_one_thread_runs_in_another(tiny: ModelFile) -> None:
     """As in a flowgraph: made by the constructor, run by the scheduler."""
     engine, given, answers = open_engine(tiny), images(1, tiny), []

@@ -17,20 +17,23 @@ from .tensorrt_engine import TensorRt
 
 log = logging.getLogger("ata")
 
-ENGINES: dict[str, Callable[[ModelFile], Engine]] = {
-    "tensorrt": TensorRt,
-    "onnxruntime-cuda": lambda model: OnnxRuntime(model, "onnxruntime-cuda"),
-    "onnxruntime-cpu": lambda model: OnnxRuntime(model, "onnxruntime-cpu"),
+ENGINES: dict[str, Callable[[ModelFile, bool], Engine]] = {
+    "tensorrt": lambda model, alone: TensorRt(model),
+    "onnxruntime-cuda": lambda model, alone: OnnxRuntime(model, "onnxruntime-cuda"),
+    "onnxruntime-cpu": lambda model, alone: OnnxRuntime(model, "onnxruntime-cpu", alone),
 }  # best first
 
 
-def open_engine(model: ModelFile, name: str = "auto") -> Engine:
-    """The named engine, or with "auto" the best that works here. AtaError, one sentence, where it cannot work."""
+def open_engine(model: ModelFile, name: str = "auto", alone: bool = False) -> Engine:
+    """The named engine, or with "auto" the best that works here. AtaError, one sentence, where it cannot work.
+
+    alone: whoever runs it has nothing else to do meanwhile, so that on the CPU it may take several cores.
+    """
     if name != "auto" and name not in ENGINES:
         raise AtaError(f"there is no engine {name!r}: choose auto, {', '.join(ENGINES)}")
     for candidate in ENGINES if name == "auto" else (name,):
         try:
-            engine = _proved(candidate, model)
+            engine = _proved(candidate, model, alone)
         except AtaError as refusal:
             if name != "auto" or candidate == "onnxruntime-cpu":
                 raise
@@ -53,9 +56,9 @@ def engine_report(model: ModelFile) -> list[tuple[str, bool, str]]:
     return report
 
 
-def _proved(name: str, model: ModelFile) -> Engine:
+def _proved(name: str, model: ModelFile, alone: bool = False) -> Engine:
     """An engine that has run one empty image: what loads does not always run."""
-    engine = ENGINES[name](model)
+    engine = ENGINES[name](model, alone)
     try:
         logits = engine.run(np.zeros((1, 1, model.rows, model.columns), np.float32))
     except Exception as failure:  # each engine has its own

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import redirect_stdout
 from io import StringIO
 
@@ -16,17 +17,18 @@ from .cuda_driver import missing_driver
 
 log = logging.getLogger("ata")
 PROVIDERS = {"onnxruntime-cpu": "CPUExecutionProvider", "onnxruntime-cuda": "CUDAExecutionProvider"}
-# One thread is enough for 25 frames/s and leaves the rest of the machine to the radio.
-THREADS = 1
+MOST_THREADS = 4  # of one inference; the layers along frequency are too small for more
 
 
 class OnnxRuntime:
-    """An `Engine`. Args: model; name, a key of PROVIDERS; threads of one inference on the CPU.
+    """An `Engine`. Args: model; name, a key of PROVIDERS; alone: on the CPU, take several cores for each inference, for
+    nothing else is to be done meanwhile. Otherwise it is one thread, the caller's own: enough for 25 frames/s, and the rest
+    of the machine is the radio's.
 
     AtaError where the provider is not there or the session falls back to another one.
     """
 
-    def __init__(self, model: ModelFile, name: str, threads: int = THREADS) -> None:
+    def __init__(self, model: ModelFile, name: str, alone: bool = False) -> None:
         try:
             import onnxruntime
         except ImportError as failure:
@@ -43,10 +45,10 @@ class OnnxRuntime:
                 if said.getvalue():
                     log.debug("%s", said.getvalue())
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = min(MOST_THREADS, len(os.sched_getaffinity(0))) if alone else 1
         options.inter_op_num_threads = 1
-        # Threads that spin while they wait take whole cores from the flowgraph.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Threads spin between layers, where sleep would cost more than it spares, and sleep between inferences.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 4  # what it refuses it raises too
         # CUDA's matrix products and convolutions keep 10 bits of float32's 23 unless told otherwise.
         exact = {"use_tf32": "0"} if name == "onnxruntime-cuda" else {}
