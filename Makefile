@@ -15,7 +15,7 @@ ifeq ($(IQ),)
 demo: DEMO := build/demo/demo.sigmf-meta
 demo:
 	@scripts/setup.sh training
-	@test -e build/demo/demo.sigmf-meta || $(PY) training/scene.py --preset demo --count 1 --seed 5 --out build/demo
+	@test -e build/demo/demo.sigmf-meta || $(PY) training/scene.py --preset demo --count 1 --seed 3 --out build/demo
 	@$(PY) examples/demo.py $(DEMO) --png build/demo/demo.png
 else
 demo:
