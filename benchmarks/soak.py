@@ -206,7 +206,7 @@ def soak(plan: Plan) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         jsonl, notes = Path(folder) / "records.jsonl", Path(folder) / "notes"
         watched: list[Watched] = []
-        ENGINES["watched"] = lambda model, alone: (
+        ENGINES["watched"] = lambda model, _: (
             watched.append(Watched(OnnxRuntime(model, "onnxruntime-cpu"), plan, notes)) or watched[-1]
         )
         try:

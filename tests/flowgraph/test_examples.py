@@ -111,7 +111,7 @@ def test_a_demo_that_breaks_says_so(
     meta = {"global": head, "captures": [{"core:sample_start": 0}], "annotations": []}
     data.with_suffix(".sigmf-meta").write_text(json.dumps(meta))
     cut = data if breaks == "recording" else None
-    monkeypatch.setitem(ENGINES, next(iter(ENGINES)), lambda model, alone: Breaking(model, cut))
+    monkeypatch.setitem(ENGINES, next(iter(ENGINES)), lambda model, _: Breaking(model, cut))
     monkeypatch.setattr(sys, "argv", ["demo.py", str(data), "--png", str(tmp_path / "x.png")])
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(ROOT / "examples" / "demo.py"), run_name="__main__")

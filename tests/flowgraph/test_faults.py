@@ -31,7 +31,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
 def gated(monkeypatch: pytest.MonkeyPatch) -> list[GatedEngine]:
     """The engine "gated" can be chosen; here are those that were made."""
     made: list[GatedEngine] = []
-    monkeypatch.setitem(ENGINES, "gated", lambda model, alone: made.append(GatedEngine(model)) or made[-1])
+    monkeypatch.setitem(ENGINES, "gated", lambda model, _: made.append(GatedEngine(model)) or made[-1])
     return made
 
 

@@ -24,7 +24,7 @@ class Live:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.engines: list[GatedEngine] = []
-        monkeypatch.setitem(ENGINES, "gated", lambda model, alone: self.engines.append(GatedEngine(model)) or self.engines[-1])
+        monkeypatch.setitem(ENGINES, "gated", lambda model, _: self.engines.append(GatedEngine(model)) or self.engines[-1])
         model = str(write_tiny_model(folder / "tiny.onnx"))
         self.jsonl = folder / "x.jsonl"
         self.block = ata.segmenter(
