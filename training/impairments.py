@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 
-from training.batches import batches
+from training.batches import AT_ONCE, batches
 from training.clock import BLOCK, Clock
 from training.lines import between
 from training.waveforms.waveform import squared
@@ -24,7 +24,6 @@ LINE = 1 / 256  # of the band: levels of lines and 1/f noise are relative to the
 TILE = 1024  # samples; work goes on in rows of this many
 COURSE_RATE = 250e3  # points a second of slow courses (phase noise, 1/f), straight between them
 PLL_BANDWIDTH = 30e3  # Hz, up to which a synthesiser's phase noise is flat
-AT_ONCE = {"cpu": 1 << 17}  # samples that go through several faults together
 
 
 @dataclass

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import torch
 
-from training.batches import ELSEWHERE
+from training.batches import AT_ONCE, most
 from training.lines import stretch
 from training.scene_model import LEAD, Emitter, Scene, response_times
 from training.transforms import transform
@@ -24,7 +24,6 @@ from training.waveforms.ofdm import OfdmWaveform, modulate
 SPAN_STEP = 200e-6  # s; over spans of whole steps the standards' rates have whole numbers of samples
 CURVE_POINTS = 4096  # at which filters are worked out over a spectrum, straight lines between them
 SYMBOL_TURN = 0.01  # of the fastest path within a symbol: 34 dB or more of error, as `Channel.apply` has
-AT_ONCE = {"cpu": 1 << 17}  # bins that are worked on together
 CURVE_TURN = 0.03  # turns of a channel's latest path from point to point: -48 dB of error
 
 
@@ -90,7 +89,7 @@ def _runs(first: int, last: int, shift: int, bins: int, count: int, device: torc
     comes in at the other."""
     while first < last:
         at, source = (first + shift) % bins, first % count
-        high = min(last, first + bins - at, first + count - source, first + AT_ONCE.get(device.type, ELSEWHERE))
+        high = min(last, first + bins - at, first + count - source, first + most(AT_ONCE, device))
         yield first, high, at, source
         first = high
 

@@ -8,10 +8,8 @@ import math
 
 import torch
 
-from training.batches import batches
+from training.batches import AT_ONCE, batches
 from training.waveforms.waveform import squared
-
-BINS_AT_ONCE = {"cpu": 1 << 17}  # of a batch of FFTs
 
 
 def frame_geometry(count: int, rows: int, columns: int, overlap: float = 0.5) -> tuple[int, int]:
@@ -37,7 +35,7 @@ def pixel_power(iq: torch.Tensor, rows: int = 256, columns: int = 256, overlap: 
     row = torch.arange(segments, device=iq.device) * rows // segments
     total = torch.zeros(iq.shape[0], rows, columns, device=iq.device)
     pieces = iq.unfold(1, columns, hop)
-    for part in batches(segments, iq.shape[0] * columns, BINS_AT_ONCE, iq.device):
+    for part in batches(segments, iq.shape[0] * columns, AT_ONCE, iq.device):
         total.index_add_(1, row[part], squared(torch.fft.fft(pieces[:, part] * window)))
     bounds = -(-torch.arange(rows + 1) * segments // rows)
     total /= torch.diff(bounds)[:, None].to(iq.device, non_blocking=True)  # segments of each row
@@ -94,7 +92,7 @@ def mathworks_image(iq: torch.Tensor, size: int = 256) -> torch.Tensor:
     image = torch.empty(iq.shape[0], size, size, device=iq.device)
     low = torch.full((iq.shape[0], 1, 1), torch.inf, device=iq.device)
     high = -low
-    for part in batches(pieces.shape[1], iq.shape[0] * 4096, BINS_AT_ONCE, iq.device):
+    for part in batches(pieces.shape[1], iq.shape[0] * 4096, AT_ONCE, iq.device):
         power = torch.fft.fftshift(squared(torch.fft.fft(pieces[:, part] * window, 4096)), dim=2)
         low = torch.minimum(low, power.amin((1, 2), keepdim=True))
         high = torch.maximum(high, power.amax((1, 2), keepdim=True))

@@ -62,7 +62,7 @@ def test_same_legend_as_in_the_runtime(count: int, samp_rate: float) -> None:
 def test_batches_and_their_parts_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     iq = torch.from_numpy(np.stack([signal(20_000, seed) for seed in range(3)]))
     together = spectrogram.pixel_power(iq, 64, 64)
-    monkeypatch.setattr(spectrogram, "BINS_AT_ONCE", {"cpu": 7 * 64})
+    monkeypatch.setattr(spectrogram, "AT_ONCE", {"cpu": 7 * 64})
     for i in range(3):
         torch.testing.assert_close(spectrogram.pixel_power(iq[i : i + 1], 64, 64)[0], together[i])
 
@@ -92,7 +92,7 @@ def test_mathworks_image_is_the_resized_spectrogram(monkeypatch: pytest.MonkeyPa
     scaled = (level - level.min()) / (level.max() - level.min())
     rows = ((np.arange(size) + 0.5) * len(segments) / size).astype(int)
     columns = ((np.arange(size) + 0.5) * 4096 / size).astype(int)
-    monkeypatch.setattr(spectrogram, "BINS_AT_ONCE", {"cpu": 10 * 4096})
+    monkeypatch.setattr(spectrogram, "AT_ONCE", {"cpu": 10 * 4096})
     image = spectrogram.mathworks_image(torch.from_numpy(samples)[None], size)
     assert image.shape == (1, 1, size, size)
     np.testing.assert_allclose(image[0, 0].numpy(), scaled[np.ix_(rows, columns)], atol=2e-2)
