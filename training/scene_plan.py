@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from training.channel import random_channel
+from training.channel import Channel, random_channel
 from training.scene_dice import Dice
 
 SNR_DB = (-4.0, 40.0)
@@ -23,7 +23,8 @@ class Plan:
     crowded: bool
 
 
-def channel(dice: Dice, share: float):
+def channel(dice: Dice, share: float) -> Channel | None:
+    """A random channel, for this share of the emitters."""
     return random_channel(dice.torch) if dice.chance(share) else None
 
 

@@ -9,12 +9,11 @@ Positions are in columns: column c covers [c - 0.5, c + 0.5), and DC is the midd
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 
 import numpy as np
 
-from .percentile import percentile
+from .levels import decibels, percentile
 from .records import Band
 
 OCCUPIED = 0.5  # evidence of a column that is inside a band
@@ -64,11 +63,11 @@ def extract_bands(
     if not runs:
         return bands, labels
 
-    level, decibels = power.mean(0), _decibels(power)
+    level, pixels_db = power.mean(0), decibels(power + np.float32(1e-30))
     quiet = occupied < QUIET
     noise = percentile(level[quiet], 50) if quiet.any() else None  # mean power of the median noise column
     floor = noise if noise is not None else percentile(power, 5)
-    floor_db = percentile(decibels.mean(0)[quiet], 50) if quiet.any() else percentile(decibels, 5)
+    floor_db = percentile(pixels_db.mean(0)[quiet], 50) if quiet.any() else percentile(pixels_db, 5)
     for first, last, kind in runs:
         cut = first == 0 or last == columns
         narrow = (last - first) * width < NARROWEST.get(classes[kind], 0.0) * (CUT_SHARE if cut else 1)
@@ -85,7 +84,7 @@ def extract_bands(
                 freq_upper_edge=center_freq + (high - columns / 2) * width,
                 confidence=round(float(certainty[kind, first:last].mean()), 4),
                 snr_db=_snr_db(float(level[first:last].mean()), noise),
-                duty_cycle=_duty_cycle(decibels[:, first:last].mean(1), floor_db),
+                duty_cycle=_duty_cycle(pixels_db[:, first:last].mean(1), floor_db),
             )
         )
     return bands, labels
@@ -97,13 +96,6 @@ def column_evidence(logits: np.ndarray) -> np.ndarray:
     np.exp(odds, out=odds)
     odds /= odds.sum(0)
     return odds.mean(1)
-
-
-def _decibels(power: np.ndarray) -> np.ndarray:
-    level = power + np.float32(1e-30)
-    np.log(level, out=level)  # numpy's log10 takes four times as long
-    level *= np.float32(10 / math.log(10))
-    return level
 
 
 def _runs(inside: np.ndarray) -> list[tuple[int, int]]:

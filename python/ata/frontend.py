@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _kernel
 from .errors import AtaError
-from .percentile import percentile
+from .levels import decibels, percentile
 
 if TYPE_CHECKING:
     from .model import ModelFile, Normalise
@@ -120,9 +120,7 @@ def normalise(power: np.ndarray, n: Normalise) -> np.ndarray:
     largest = power.max()
     if not largest > 0:
         return np.zeros_like(power)
-    level = power / largest
-    level += np.float32(10 ** (n.floor_db / 10))
-    np.log(level, out=level)  # numpy's log10 takes four times as long
-    level *= np.float32(10 / math.log(10) / n.scale_db)
+    level = decibels(power / largest + np.float32(10 ** (n.floor_db / 10)))
     level -= np.float32(percentile(level, n.percentile))
+    level /= np.float32(n.scale_db)
     return np.clip(level, *n.clip, out=level)

@@ -17,7 +17,7 @@ from .cuda_driver import missing_driver
 
 log = logging.getLogger("ata")
 PROVIDERS = {"onnxruntime-cpu": "CPUExecutionProvider", "onnxruntime-cuda": "CUDAExecutionProvider"}
-MOST_THREADS = 4  # of one inference; the layers along frequency are too small for more
+MOST_THREADS = 4  # of one inference; more than two were not tried
 
 
 class OnnxRuntime:

