@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 ROWS = COLUMNS = 256
 CLASSES = ("noise", "LTE", "NR", "other")
-BRIGHT = 0.25  # image units over the floor; 5 dB at scale_db = 20
+BRIGHT = 0.5  # image units over the floor; 10 dB at scale_db = 20
 SLOPE = 20.0  # logits per image unit
 METADATA = {
     "format": 1,

@@ -16,7 +16,7 @@ import numpy as np
 from .levels import decibels, percentile
 from .records import Band
 
-OCCUPIED = 0.5  # evidence of a column that is inside a band
+OCCUPIED = 0.3  # evidence of a column that is inside a band
 SURE = 0.8  # evidence that some column of a band has to reach
 QUIET = 0.35  # evidence of a column that counts as noise
 DC_COLUMNS = 2  # a DC line's width, which splits no carrier
@@ -29,10 +29,6 @@ MINORITY = 0.25  # of a run: what is less and has the same label on both sides i
 NARROWEST = {"LTE": 0.7e6, "NR": 0.7e6}  # Hz; the narrowest LTE carrier has 1.08 MHz (TS 36.104 5.6)
 CUT_SHARE = 0.25  # of it, for a carrier that the end of the sampled band cuts
 LINE_COLUMNS, LINE_BAND, LINE_SHARE = 3, 8, 0.95  # a tone's window response holds 3 columns; a carrier is flat
-# An edge's step in power: columns around it in which it is looked for, and the least that counts. A carrier that is
-# partly loaded has steps inside too, so a longer reach or a smaller step makes the worst edges worse.
-STEP_REACH, STEP_DB = 1, 15.0
-LEAST_LEFT = 0.5  # of a band's columns between its edges
 ON_DB = 1.0  # least rise over the noise of a row in which a band is on
 
 Run = tuple[int, int, int]  # first column, last + 1, class
@@ -74,9 +70,7 @@ def extract_bands(
         if classes[kind] in NARROWEST and (narrow or _is_line(level[first:last] - floor)):
             continue
         labels[first:last] = kind
-        low, high = _edge(occupied, level, first, -1), _edge(occupied, level, last - 1, 1)
-        if high - low < LEAST_LEFT * (last - first):  # the steps of something that stands inside or beside it
-            low, high = first - 0.5, last - 0.5
+        low, high = _edge(occupied, first, -1), _edge(occupied, last - 1, 1)
         bands.append(
             Band(
                 label=classes[kind],
@@ -193,38 +187,13 @@ def _is_line(rise: np.ndarray) -> bool:
     return bool(peak >= LINE_SHARE * rise.sum())
 
 
-def _edge(occupied: np.ndarray, level: np.ndarray, column: int, outwards: int) -> float:
-    """Where a band ends beyond its outermost column: at the step in power where there is one, else by the evidence."""
+def _edge(occupied: np.ndarray, column: int, outwards: int) -> float:
+    """Where a band ends beyond its outermost column, whose evidence and the next one's are the parts of them it fills."""
     beyond = column + outwards
     border = column + 0.5 * outwards
-    if not 0 <= beyond < len(occupied):
+    if not 0 <= beyond < len(occupied) or occupied[beyond] >= OCCUPIED:  # the latter where another band follows at once
         return border
-    inner, outer = float(occupied[column]), float(occupied[beyond])
-    if outer >= OCCUPIED:  # another band follows at once
-        return border
-    edge = column + outwards * min(1.0, max(0.0, (inner - OCCUPIED) / (inner - outer)))
-    return _power_step(level, round(edge), outwards, edge)
-
-
-def _power_step(level: np.ndarray, near: int, outwards: int, otherwise: float) -> float:
-    """The steepest fall of the columns' power, float [F], within STEP_REACH of a column, to a part of a column.
-
-    The window smears an edge over a column on each side: the power of three columns says how much of them the band
-    fills. What it is inside and outside is read two and three columns away.
-    """
-    if near - STEP_REACH - 3 < 0 or near + STEP_REACH + 3 >= len(level):
-        return otherwise
-    middles = near + np.arange(-STEP_REACH, STEP_REACH + 1)
-    inside = (level[middles - 2 * outwards] + level[middles - 3 * outwards]) / 2
-    outside = (level[middles + 2 * outwards] + level[middles + 3 * outwards]) / 2
-    filled = level[middles - 1] + level[middles] + level[middles + 1] - 3 * outside
-    best = int((inside - outside).argmax())
-    if inside[best] < outside[best] * 10 ** (STEP_DB / 10) or inside[best] <= 0:
-        return otherwise
-    share = filled[best] / (inside[best] - outside[best])  # of three columns
-    if not 0 <= share <= 3:  # a line or another band stands there
-        return otherwise
-    return float(middles[best] + outwards * (share - 1.5))
+    return border + outwards * (float(occupied[column]) + float(occupied[beyond]) - 1)
 
 
 def _snr_db(power: float, noise: float | None) -> float | None:
