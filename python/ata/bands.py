@@ -16,9 +16,9 @@ import numpy as np
 from .levels import decibels, percentile
 from .records import Band
 
-OCCUPIED = 0.3  # evidence of a column that is inside a band
-SURE = 0.8  # evidence that some column of a band has to reach
-QUIET = 0.35  # evidence of a column that counts as noise
+OCCUPIED = 0.3  # evidence of not being noise that a column of a band has
+SURE = 0.8  # the same, which some column of it has to reach
+QUIET = 0.2  # of being occupied, under which a column counts as noise
 DC_COLUMNS = 2  # a DC line's width, which splits no carrier
 FAINT, FADE_SHARE = 0.2, 0.04  # a fade keeps some evidence and is narrow; the guard between carriers is 5 % of both
 SMOOTH = 5  # columns; the network wavers between labels from column to column
