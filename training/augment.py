@@ -10,6 +10,7 @@ import torch
 
 from training.fast_mixing import Frame
 from training.fast_speckle import hann_field, looks_variance, speckle
+from training.scene_dice import stream
 
 LIFT_SHARE = 0.5  # of the looks that come with a higher floor
 LIFT_DB = (-6.0, 12.0)  # of the noise that is added, re the frame's floor
@@ -23,7 +24,7 @@ def second_look(power: torch.Tensor, columns: torch.Tensor, frame: Frame, seed: 
 
     The mirror image is what a receiver with I and Q exchanged has: column c goes to F - c, the lowest stays.
     """
-    generator = torch.Generator().manual_seed(seed % 2**62 + 2)
+    generator = stream("second look", seed)
     power, columns = power.flip(1).roll(1, 1), columns.flip(0).roll(1, 0)
     chance, lift = torch.rand(2, generator=generator).tolist()
     if chance < LIFT_SHARE and (floor := float(power.flatten().quantile(FLOOR))) > 0:

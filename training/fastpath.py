@@ -18,6 +18,7 @@ import torch
 
 from training.fast_mixing import LOBE_STEPS, NEAR, Frame, Lobe, change_bursts, hann_energy, lobe_table, time_weights
 from training.fast_speckle import NEXT_COLUMN, looks_variance, speckle
+from training.scene_dice import stream
 from training.scene_model import LEAD, Emitter, Scene, response_times
 from training.waveforms.ofdm import Grid, OfdmWaveform
 
@@ -33,7 +34,7 @@ def fast_power(scene: Scene, rows: int = 256, columns: int = 256, clean: bool = 
     frame = Frame(scene.samp_rate, scene.count, rows, columns)
     total, steady = expected_density(scene, frame)
     if not clean:
-        generator = torch.Generator().manual_seed(scene.seed % 2**62 + 1)
+        generator = stream("speckle", scene.seed)
         total = total * speckle(frame, total, steady, generator)
     return total * float(scene.samp_rate * frame.window.square().sum())
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 
 from training.data import Example, keep
+from training.scene_dice import stream
 from training.scene_draw import draw_scene
 from training.scene_images import CLASSES, COLUMNS, made_as_samples, scene_power
 from training.scene_model import mask_columns
@@ -74,6 +75,6 @@ def together(
     free = (taken[width:] == taken[:-width]).nonzero().flatten()  # first columns of stretches that are wide enough
     if not len(free):
         return power, columns
-    chance = torch.Generator().manual_seed(seed % 2**62 + 3)
+    chance = stream("shift", seed)
     shift = int(free[torch.randint(len(free), (), generator=chance)]) - low
     return power + its_power.roll(shift, 1), torch.maximum(columns, its_columns.roll(shift, 0))

@@ -10,6 +10,15 @@ import numpy as np
 import torch
 
 
+def stream(use: str, seed: int, device: str | torch.device = "cpu") -> torch.Generator:
+    """Random numbers for one use of a scene's seed, on a device.
+
+    torch's generators on a CPU look at 32 bits of a seed: without mixing them, scenes of a training, of validation and of
+    the tests, which are counted from multiples of 2^32, would have the same noise one by one.
+    """
+    return torch.Generator(device).manual_seed(zlib.crc32(f"{use} {seed}".encode()))
+
+
 class Dice:
     """The random streams of one scene: numpy for its plan, torch for what the waveforms hold."""
 

@@ -17,6 +17,7 @@ import torch
 
 from training.batches import AT_ONCE, most
 from training.lines import stretch
+from training.scene_dice import stream
 from training.scene_model import LEAD, Emitter, Scene, response_times
 from training.transforms import transform
 from training.waveforms.ofdm import OfdmWaveform, modulate
@@ -37,7 +38,7 @@ def scene_iq(scene: Scene, device: str | torch.device = "cpu") -> torch.Tensor:
     rate = scene.samp_rate
     span = _smooth(math.ceil((scene.duration + 2 * LEAD) / SPAN_STEP)) * SPAN_STEP
     bins = round(span * rate)
-    source = torch.Generator(device).manual_seed(scene.seed % 2**62)
+    source = stream("noise", scene.seed, device)
     spectrum = torch.view_as_complex(torch.randn(bins, 2, generator=source, device=device))
     receiver = scene.receiver
     step = -(-bins // CURVE_POINTS)

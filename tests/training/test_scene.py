@@ -11,7 +11,9 @@ import torch
 from training import scene_iq as scene_iq_module
 from training.cell_search_nr import search_nr
 from training.channel import make_channel
+from training.data import VALIDATION_SEEDS
 from training.errors import DataError
+from training.fastpath import fast_power
 from training.impairments import Receiver
 from training.scene import Emitter, Scene, draw_scene, mask_columns, scene_iq, truth
 from training.scene_dice import Dice
@@ -209,6 +211,13 @@ def test_seeds_reproduce_bit_for_bit():
         assert torch.equal(scene_iq(first), scene_iq(second))
         assert truth(first) == truth(second)
     assert draw_scene("wideband", 3).samp_rate != draw_scene("wideband", 4).samp_rate
+
+
+def test_scenes_of_a_training_and_of_validation_have_noise_of_their_own():
+    """What tells them apart are the upper 32 bits of the seed."""
+    for make in (scene_iq, fast_power):
+        first, second = (make(scene(count=1 << 14, seed=5 + begin)) for begin in (0, VALIDATION_SEEDS))
+        assert not torch.equal(first, second)
 
 
 def test_base_stations_of_one_tdd_carrier_are_in_step():
