@@ -51,7 +51,7 @@ RESPONSE_TURN = 0.03  # turns of the latest path between two computed responses,
 BATCH = {"cpu": 1 << 18}  # samples of stretches transformed together
 
 
-@dataclass
+@dataclass(eq=False)
 class Channel:
     """Taps of a fading channel, mean power 1 over realisations.
 
@@ -74,12 +74,16 @@ class Channel:
 
     def response(self, times: torch.Tensor, freqs: torch.Tensor) -> torch.Tensor:
         """Times [T], s, and baseband frequencies [K], Hz, on one device -> complex64 [T, K]."""
-        delay = self.delay.to(freqs.device, non_blocking=True)
-        return self.taps(times) @ _turned(-delay[:, None] * freqs.double())
+        return self.taps(times) @ self._paths(freqs)
 
-    def power(self, times: torch.Tensor, freqs: torch.Tensor) -> torch.Tensor:
-        """|`response`|^2, float32 [T, K]."""
-        return squared(self.response(times, freqs))
+    def power(self, taps: torch.Tensor, freqs: torch.Tensor) -> torch.Tensor:
+        """|`response`|^2 where the taps are those given, complex64 [T, P]; float32 [T, K]."""
+        return squared(taps @ self._paths(freqs))
+
+    def _paths(self, freqs: torch.Tensor) -> torch.Tensor:
+        """Response of each path alone, complex64 [P, K]."""
+        delay = self.delay.to(freqs.device, non_blocking=True)
+        return _turned(-delay[:, None] * freqs.double())
 
     def apply(self, iq: torch.Tensor, rate: float, start: float = 0.0) -> torch.Tensor:
         """complex64 [N] at `rate`, whose first sample is at `start` s -> the same through the channel, silence before.

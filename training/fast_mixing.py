@@ -21,6 +21,12 @@ NEAR = 6  # columns beside a grid in which every subcarrier's lobe is drawn by i
 torch.sparse.check_sparse_tensor_invariants.disable()
 
 
+@lru_cache(maxsize=16)
+def hann(columns: int) -> torch.Tensor:
+    """The looks' window, float64 [columns]."""
+    return torch.hann_window(columns, periodic=True, dtype=torch.float64)
+
+
 class Frame:
     """Geometry of a frame and the spans of time its rows see."""
 
@@ -32,7 +38,7 @@ class Frame:
         bounds = -(-torch.arange(rows + 1) * self.segments // rows)  # row of segment k is (k T) // K
         self.first_segment = bounds[:-1]
         self.looks = bounds[1:] - bounds[:-1]
-        self.window = torch.hann_window(columns, periodic=True, dtype=torch.float64)
+        self.window = hann(columns)
         self.freqs = (torch.arange(columns, dtype=torch.float64) - columns // 2) * self.column_hz
         edges = (bounds * self.hop + (columns - self.hop) / 2) / samp_rate
         self.row_edges = edges.double()
@@ -46,7 +52,7 @@ def time_weights(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """How much of each row's windowed looks falls on each symbol.
 
-    power: of each symbol in some parts of the band, float32 [symbols, P].
+    power: of each symbol in some parts of the band, float32 [P, symbols].
     -> float32 [T, symbols] (sparse where that pays; a row's weights sum to 1 where the grid sends without pause). Of
     what the row gets from each symbol, weight times the symbol's power, for each part of the band, float32 [T, P]: the
     sum of the squares over the square of the sum, the same for products with the next row's, and the variance of the
@@ -61,40 +67,40 @@ def time_weights(
     low = np.searchsorted(edges[1], first * hop, side="right")
     count = np.searchsorted(starts, (first + looks - 1) * hop + length) - low
     width = max(int(count.max()), 1)
-    near = np.arange(width)
-    symbol = np.minimum(low[:, None] + near, len(starts) - 1)
+    near = np.arange(width)[:, None]  # arrays are [..., width, T]: the rows are many, and numpy is quick along the last
+    symbol = np.minimum(low + near, len(starts) - 1)
     # seen: share of the row's looks before each symbol's start and end; segments wholly before an edge, then those
     # that it cuts
     whole = np.floor((edges - length) / hop).astype(np.int64) + 1
-    seen = (whole[:, symbol] - first[:, None]).clip(0, looks[:, None]) / looks[:, None]
+    seen = (whole.take(symbol, 1) - first).clip(0, looks) / looks
     segment = whole[..., None] + np.arange(-(-frame.columns // frame.hop) + 1)
     part = hann_energy(((edges[..., None] - segment * hop) / length).clip(0, 1))
     row = frame.segment_row(segment.clip(0, frame.segments - 1))
     place = np.arange(len(starts))[:, None] - low[row]
     inside = (segment >= 0) & (segment < frame.segments) & (part > 0) & (place >= 0) & (place < width)
-    cell = (np.arange(2)[:, None, None] * frame.rows + row) * width + place
+    cell = (np.arange(2)[:, None, None] * width + place) * frame.rows + row
     seen += np.bincount(cell[inside], (part / looks[row])[inside], seen.size).reshape(seen.shape)
-    weights = (seen[1] - seen[0]).astype(np.float32) * (near < count[:, None])
+    weights = (seen[1] - seen[0]).astype(np.float32) * (near < count)
     weights[weights < 1e-7] = 0
     of_symbol = power.numpy()
-    of_symbol = (of_symbol / np.maximum(of_symbol.max(0), 1e-30))[symbol]
-    heard = weights[..., None] * of_symbol
+    of_symbol = (of_symbol / np.maximum(of_symbol.max(1, keepdims=True), 1e-30)).take(symbol, 1)
+    heard = weights * of_symbol
     total = np.maximum(heard.sum(1), 1e-6)
     spread = np.square(heard).sum(1) / np.square(total)
     uneven = ((heard * of_symbol).sum(1) / np.square(total) - 1).clip(0, MOST_UNEVEN)
-    uneven *= _left_by_a_look(round(float(grid.cp.median() + 1 / grid.scs) / length, 3))
+    uneven *= _left_by_a_look(round((grid.prefix + 1 / grid.scs) / length, 3))
     along = np.zeros_like(spread)
-    later = near - np.diff(low)[:, None]  # the same symbols among the next row's
-    both = heard[:-1] * heard[np.arange(1, frame.rows)[:, None], np.maximum(later, 0)] * (later >= 0)[..., None]
-    along[:-1] = both.sum(1) / (total[:-1] * total[1:])
-    used = weights > 0
-    index = torch.from_numpy(np.stack([np.nonzero(used)[0], symbol[used]]))
-    values, shape = torch.from_numpy(weights[used]), (frame.rows, len(starts))
+    later = near - np.diff(low)  # the same symbols among the next row's
+    both = heard[..., :-1] * heard[:, np.maximum(later, 0), np.arange(1, frame.rows)] * (later >= 0)
+    along[:, :-1] = both.sum(1) / (total[:, :-1] * total[:, 1:])
+    row, place = np.nonzero(weights.T)
+    index = torch.from_numpy(np.stack([row, symbol[place, row]]))
+    values, shape = torch.from_numpy(weights[place, row]), (frame.rows, len(starts))
     if len(starts) > frame.rows // 2:
         mix = torch.sparse_coo_tensor(index, values, shape, is_coalesced=True)
     else:
         mix = torch.zeros(shape).index_put_(tuple(index), values)
-    return mix, torch.from_numpy(spread), torch.from_numpy(along), torch.from_numpy(uneven)
+    return mix, *(torch.from_numpy(course).T.contiguous() for course in (spread, along, uneven))
 
 
 @lru_cache(maxsize=256)
@@ -175,8 +181,7 @@ def lobe_table(columns: int, symbol_samples: float) -> torch.Tensor:
     The transform of the window's autocorrelation times the symbol's (a triangle); float32 [columns LOBE_STEPS],
     sampled LOBE_STEPS times a column, its mean is 1.
     """
-    window = torch.hann_window(columns, periodic=True, dtype=torch.float64)
-    own = torch.fft.irfft(torch.fft.rfft(window, 2 * columns).abs().square(), 2 * columns)
+    own = torch.fft.irfft(torch.fft.rfft(hann(columns), 2 * columns).abs().square(), 2 * columns)
     lag = torch.minimum(torch.arange(2 * columns), 2 * columns - torch.arange(2 * columns))
     own = own * (1 - lag / symbol_samples).clamp(min=0)
     padded = torch.zeros(columns * LOBE_STEPS, dtype=torch.float64)

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import torch
 
-from training.fast_mixing import MOST_UNEVEN, Frame
+from training.fast_mixing import MOST_UNEVEN, Frame, hann
 from training.waveforms.waveform import squared
 
 FEW_LOOKS = 4.0  # up to so many looks a pixel the speckle is that of real noise, drawn and transformed
@@ -74,6 +74,7 @@ def _noise_looks(frame: Frame, generator: torch.Generator) -> torch.Tensor:
     return pixels / (2 * float(frame.window.square().sum()) * frame.looks[:, None])
 
 
+@lru_cache(maxsize=1)
 def looks_variance(frame: Frame) -> torch.Tensor:
     """Relative variance of each row's pixels where nothing but white noise is; float32 [T, 1]."""
     return _looks_variance(frame.columns, frame.hop, int(frame.looks.max()))[frame.looks - 1][:, None]
@@ -82,7 +83,7 @@ def looks_variance(frame: Frame) -> torch.Tensor:
 @lru_cache(maxsize=4096)
 def _looks_variance(columns: int, hop: int, most: int) -> torch.Tensor:
     """Relative variance of the mean of 1..most looks at white noise, float32 [most]."""
-    window = torch.hann_window(columns, periodic=True, dtype=torch.float64)
+    window = hann(columns)
     shared = torch.zeros(most, dtype=torch.float64)
     for lag in range(min(most, -(-columns // hop))):
         part = (window[: columns - lag * hop] * window[lag * hop :]).sum() / window.square().sum()

@@ -19,10 +19,11 @@ import torch
 from training.fast_mixing import LOBE_STEPS, NEAR, Frame, Lobe, change_bursts, hann_energy, lobe_table, time_weights
 from training.fast_speckle import NEXT_COLUMN, looks_variance, speckle
 from training.scene_dice import stream
-from training.scene_model import LEAD, Emitter, Scene, response_times
+from training.scene_model import LEAD, Emitter, Scene, response_taps
 from training.waveforms.ofdm import Grid, OfdmWaveform
 
 MOST_PARTS, LEAST_COLUMNS = 8, 4  # parts of a grid's band whose courses in time are told apart, and columns of each
+LOBE_REACH = 2  # columns on either side that the window's main lobe reaches
 MAIN_LOBE = 3  # columns on either side of a subcarrier; what it puts further away comes when symbols change
 
 
@@ -52,7 +53,8 @@ def expected_density(scene: Scene, frame: Frame) -> tuple[torch.Tensor, torch.Te
         if isinstance(emitter.waveform, OfdmWaveform):
             add_grids(total, steady, emitter, frame, receiver)
         else:
-            total += smooth_density(emitter, frame, response)
+            here, density = smooth_density(emitter, frame, response)
+            total[:, here] += density
     if receiver:
         lines = flicker = 0.0
         if receiver.lines():
@@ -84,7 +86,7 @@ def add_grids(total: torch.Tensor, steady: torch.Tensor, emitter: Emitter, frame
         if fading.rows is not None:
             density *= fading.rows
         total += density
-        beside, below = density.roll(-1, 1), density.roll(-1, 0)
+        beside = density.roll(-1, 1)
         uneven = mixed.uneven * looks_variance(frame)
         first = mixed.low % frame.columns
         for begin, end, skip in ((first, min(first + len(mixed.own), frame.columns), 0),
@@ -94,7 +96,7 @@ def add_grids(total: torch.Tensor, steady: torch.Tensor, emitter: Emitter, frame
             here, share = slice(begin, end), slice(skip, skip + end - begin)
             shared = density[:, here] * mixed.own[share]
             steady[0, :, here].addcmul_(shared, density[:, here] * mixed.spread[:, share])
-            steady[2, :, here].addcmul_(shared, below[:, here] * mixed.along[:, share])
+            steady[2, :-1, here].addcmul_(shared[:-1], density[1:, here] * mixed.along[:-1, share])
             shared = density[:, here] * mixed.beside[share]
             steady[1, :, here].addcmul_(shared, beside[:, here] * mixed.spread[:, share])
             # looks at a row that is loud for a part of it are fewer than they seem: the opposite of calm
@@ -125,22 +127,21 @@ def _mix(grid: Grid, used: slice, center: float, level: float, frame: Frame, rec
     group = max(1, int(frame.column_hz / (6 * grid.scs)))  # subcarriers that one column cannot tell apart
     if group > 1:
         power = torch.nn.functional.pad(power, (0, -power.shape[1] % group))
-        power = sum(power[:, i::group] for i in range(group))
+        power = sum((power[:, i::group] for i in range(1, group)), power[:, ::group])
     middle = used.start + (group - 1) / 2 + group * np.arange(power.shape[1])
     own = grid.first_subcarrier + middle * grid.scs  # Hz from the emitter's centre
     sky = torch.from_numpy(own + center)
     heard = fading.mean(torch.from_numpy(own)) * (receiver.band_edge(sky / frame.samp_rate) if receiver
                                                   else (sky.abs() < frame.samp_rate / 2).double())
     gain = heard.numpy() * (grid.scs * level)
-    cp = float(grid.cp.median())
-    lobe = Lobe(frame, cp + 1 / grid.scs)
+    lobe = Lobe(frame, grid.prefix + 1 / grid.scs)
     low, lobes = lobe.near(sky.numpy(), gain)
     width = lobes.shape[1]
     join, tails = lobe.far(sky.numpy(), gain, np.arange(low + width, low + frame.columns) % frame.columns)
     # users side by side differ in level and in how it changes: a weak one is not to get the calm of a strong one
     size = -(-power.shape[1] // min(MOST_PARTS, max(1, (width - 2 * NEAR) // LEAST_COLUMNS)))
     by_part = torch.stack([part.sum(1) for part in power.split(size, 1)], 1)
-    in_time, *courses = time_weights(grid, frame, by_part)
+    in_time, *courses = time_weights(grid, frame, by_part.T)
     place = sky.numpy() / frame.column_hz + frame.columns // 2 - low  # of each subcarrier, in columns
     nearest = np.rint((np.arange(width) - place[0]) * (frame.column_hz / grid.scs / group))
     nearest = nearest.clip(0, power.shape[1] - 1).astype(np.int64)
@@ -148,26 +149,27 @@ def _mix(grid: Grid, used: slice, center: float, level: float, frame: Frame, rec
     through = torch.cat([lobes, join], 1)
     mixed = (in_time @ power) @ through if power.shape[0] > frame.rows // 2 else in_time @ (power @ through)
     density = torch.cat([mixed[:, :width], mixed[:, width:] @ tails], 1).roll(low, 1)
+    shares = _calm_shares(lobes, group)
     symbol = round(lobe.key[1] / frame.columns, 3)
     if symbol > 1:  # else every look sees changes: they come as steadily as the rest
         spilt = (in_time @ by_part) @ _spill(lobes, place, power, size) / mixed[:, :width].clamp(min=1e-30)
         spilt = spilt.clamp(max=1)
         stays = (1 - spilt).square()
         spread, along, uneven = spread * stays, along * stays, uneven * stays + spilt.square() * change_bursts(symbol)
-    rest = 1 - _prefix_variance(cp, cp + 1 / grid.scs, frame)
-    return _Mixed(density, low, *_calm_shares(lobes, group), rest * spread, rest * along, uneven)
+    rest = 1 - _prefix_variance(grid.prefix, grid.prefix + 1 / grid.scs, frame)
+    return _Mixed(density, low, *shares, rest * spread, rest * along, uneven)
 
 
 def _spill(lobes: torch.Tensor, place: np.ndarray, power: torch.Tensor, size: int) -> torch.Tensor:
     """What each part of `size` subcarriers puts into columns far from them, where it comes of symbols' changes: density for
-    a part's power of 1 [parts, columns]. lobes: [K, columns]; place: [K], at which of those columns a subcarrier is."""
-    far = lobes.clone()
+    a part's power of 1 [parts, columns]. lobes: [K, columns], which lose their middles; place: [K], at which of those
+    columns a subcarrier is."""
     near = np.ceil(place)[:, None].astype(np.int64) + np.arange(-MAIN_LOBE, MAIN_LOBE)
-    far.scatter_(1, torch.from_numpy(near.clip(0, lobes.shape[1] - 1)), 0.0)
+    lobes.scatter_(1, torch.from_numpy(near.clip(0, lobes.shape[1] - 1)), 0.0)
     sent = power.sum(0)
     number = torch.arange(len(sent)) // size
     shares = sent / sent.new_zeros(int(number[-1]) + 1).index_add_(0, number, sent).clamp(min=1e-30)[number]
-    return sent.new_zeros(int(number[-1]) + 1, len(sent)).scatter_(0, number[None], shares[None]) @ far
+    return sent.new_zeros(int(number[-1]) + 1, len(sent)).scatter_(0, number[None], shares[None]) @ lobes
 
 
 def _calm_shares(lobes: torch.Tensor, group: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -202,15 +204,16 @@ def _nearest(frame: Frame, emitter: Emitter) -> torch.Tensor:
 
 
 class _Fading:
-    """|H|^2 of an emitter's channel: its mean over the frame by frequency, and its course over the rows."""
+    """|H|^2 of an emitter's channel: its mean over the frame by frequency, and its course over the rows, of columns
+    `here`."""
 
-    def __init__(self, emitter: Emitter, frame: Frame):
+    def __init__(self, emitter: Emitter, frame: Frame, here: slice = slice(None)):
         self.channel, self.rows = emitter.channel, None
         if self.channel is None:
             return
-        self.times = response_times(self.channel, frame.duration)
-        if len(self.times) > 1 and emitter.waveform.active is not None:
-            self.rows = self._course(emitter, frame)
+        self.taps = response_taps(self.channel, frame.duration)
+        if len(self.taps) > 1 and emitter.waveform.active is not None:
+            self.rows = self._course(emitter, frame, here)
 
     def mean(self, freqs: torch.Tensor) -> torch.Tensor:
         """Mean over the frame, float64 [K]; freqs from the emitter's centre, evenly spaced."""
@@ -218,21 +221,21 @@ class _Fading:
             return torch.ones(len(freqs), dtype=torch.float64)
         step = max(1, int(30e3 / max(float(freqs[1] - freqs[0]), 1.0))) if len(freqs) > 1 else 1
         asked = torch.cat([freqs[::step], freqs[-1:]])
-        few = self.times[:: -(-len(self.times) // 32)]
+        few = self.taps[:: -(-len(self.taps) // 32)]
         power = self.channel.power(few, asked).mean(0).double()
         if step == 1:
             return power[: len(freqs)]
         return _interp(freqs, asked, power)
 
-    def _course(self, emitter: Emitter, frame: Frame) -> torch.Tensor:
+    def _course(self, emitter: Emitter, frame: Frame, here: slice) -> torch.Tensor:
         low, high = emitter.waveform.active
-        own = _nearest(frame, emitter).clamp(low, high)
+        own, column = torch.unique(_nearest(frame, emitter).clamp(low, high), return_inverse=True)
         points = min(8, max(2, math.ceil(frame.column_hz / 40e3)))
         within = (torch.arange(points, dtype=torch.float64) + 0.5) / points - 0.5
         fine = (own[:, None] + within * frame.column_hz).reshape(-1)
-        power = self.channel.power(self.times, fine)
-        power = power.reshape(len(self.times), frame.columns, points).mean(-1)
-        relative = power / power.mean(0).clamp(min=1e-12)
+        power = self.channel.power(self.taps, fine)
+        power = power.reshape(len(self.taps), -1, points).mean(-1).index_select(1, column)
+        relative = (power / power.mean(0).clamp(min=1e-12))[:, here]
         return torch.nn.functional.interpolate(relative.T[None], size=frame.rows, mode="linear",
                                                align_corners=False)[0].T.contiguous()
 
@@ -246,19 +249,25 @@ def _interp(x: torch.Tensor, xp: torch.Tensor, fp: torch.Tensor) -> torch.Tensor
 
 # --- emitters that know their own density ---------------------------------------------------------------------------
 
-def smooth_density(emitter: Emitter, frame: Frame, response: torch.Tensor | None) -> torch.Tensor:
-    """Density of an emitter with a `psd` of its own [T, F], seen through the window's lobe."""
+def smooth_density(emitter: Emitter, frame: Frame, response: torch.Tensor | None) -> tuple[slice, torch.Tensor]:
+    """-> the columns where an emitter with a `psd` of its own shows, and its density there, float32 [T, ...], seen through
+    the window's lobe."""
     waveform = emitter.waveform
     own = frame.freqs - emitter.center
-    density = waveform.psd(frame.row_edges + LEAD, own, frame.column_hz).float()
-    fading = _Fading(emitter, frame)
+    sent = (own.abs() < (waveform.native_rate + frame.column_hz) / 2).nonzero()[:, 0]
+    if not len(sent):
+        return slice(0), torch.zeros(frame.rows, 0)
+    low, high = int(sent[0]) - LOBE_REACH, int(sent[-1]) + LOBE_REACH + 1
+    here = slice(low, high) if low >= 0 and high <= frame.columns else slice(frame.columns)
+    density = waveform.psd(frame.row_edges + LEAD, own[here], frame.column_hz)
+    fading = _Fading(emitter, frame, here)
     if emitter.channel is not None:
-        density = density * fading.mean(own).float()
+        density *= fading.mean(own).float()[here]
         if fading.rows is not None:
-            density = density * fading.rows
+            density *= fading.rows
     if response is not None:
-        density = density * response.float()
-    return _through_lobe(density) * emitter.gain(frame.duration)
+        density *= response.float()[here]
+    return here, _through_lobe(density).mul_(emitter.gain(frame.duration))
 
 
 def _through_lobe(density: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -85,12 +86,12 @@ class Emitter:
         waveform = self.waveform
         if self.channel is None:
             return 1.0
-        times = response_times(self.channel, duration)
+        times, taps = response_times(self.channel, duration), response_taps(self.channel, duration)
         if not isinstance(waveform, OfdmWaveform):
             if waveform.active is None:
                 return 1.0
             freqs = torch.linspace(*waveform.active, 129, dtype=torch.float64)
-            return max(float(self.channel.power(times, freqs).mean()), 1e-12)
+            return max(float(self.channel.power(taps, freqs).mean()), 1e-12)
         total = arrived = 0.0
         for grid in waveform.grids:
             middle = grid.start + grid.cp + 0.5 / grid.scs
@@ -106,7 +107,7 @@ class Emitter:
             group = max(1, int(60e3 / grid.scs), power.shape[1] // 400)  # subcarriers that fade alike
             sent = torch.nn.functional.pad(sent, (0, -sent.shape[1] % group)).reshape(len(times), -1, group).sum(-1)
             middles = (torch.arange(sent.shape[1], dtype=torch.float64) + 0.5) * group - 0.5
-            heard = self.channel.power(times, grid.first_subcarrier + middles * grid.scs)
+            heard = self.channel.power(taps, grid.first_subcarrier + middles * grid.scs)
             heard = heard.to(sent.device, non_blocking=True)
             sums = torch.stack([(sent * heard).sum(), sent.sum()]).cpu().tolist()
             arrived, total = arrived + sums[0] * grid.scs, total + sums[1] * grid.scs
@@ -118,6 +119,12 @@ def response_times(channel: object, duration: float) -> torch.Tensor:
     turns = float(channel.max_doppler) * duration
     count = 1 if turns < 0.02 else min(256, 8 + int(16 * turns))
     return (torch.arange(count, dtype=torch.float64) + 0.5) * (duration / count)
+
+
+@lru_cache(maxsize=4)
+def response_taps(channel: object, duration: float) -> torch.Tensor:
+    """The channel's taps at `response_times`, complex64 [S, P]; kept, for an emitter's level, mean and course all ask."""
+    return channel.taps(response_times(channel, duration))
 
 
 @dataclass

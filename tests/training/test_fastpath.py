@@ -149,7 +149,7 @@ def test_time_weights_are_the_windows_energy_on_each_symbol(rate, ms):
     frame = Frame(rate, count, 256, 256)
     rng = torch.Generator().manual_seed(0)
     grid = lte(rng, count / rate, bandwidth=1.4e6, duplex="fdd").grids[0]
-    weights = time_weights(grid, frame, grid.power.sum(1, keepdim=True))[0]
+    weights = time_weights(grid, frame, grid.power.sum(1)[None])[0]
     weights = weights.to_dense() if weights.is_sparse else weights
     hop, segments = frame_geometry(count, 256, 256)
     energy = torch.hann_window(256, dtype=torch.float64).square()

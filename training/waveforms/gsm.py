@@ -81,7 +81,8 @@ class Gsm:
 
     def psd(self, row_edges: torch.Tensor, freqs: torch.Tensor, column_hz: float) -> torch.Tensor:
         """-> float32 [T, F], as `Waveform.psd`."""
-        return sum(part.psd(row_edges, freqs, column_hz) for part in self._parts)
+        bursts, correction = (part.psd(row_edges, freqs, column_hz) if part.active else 0.0 for part in self._parts)
+        return bursts + correction
 
 
 def random_gsm(rng: torch.Generator, duration: float) -> Gsm:

@@ -50,6 +50,11 @@ class Grid:
         """|re|^2, float32 [symbols, subcarriers]; worked out once, when the grid is complete."""
         return squared(self.re)
 
+    @cached_property
+    def prefix(self) -> float:
+        """Length of its usual cyclic prefix, s."""
+        return float(self.cp.median())
+
     def heard(self, duration: float) -> slice:
         """The symbols that are on the air within [0, duration)."""
         start, cp = self.start.numpy(), self.cp.numpy()  # numpy: torch's dispatcher takes longer than so few numbers do

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 
@@ -38,7 +38,7 @@ class Shaped:
     level: torch.Tensor | None = None
     ramp: float = 0.0
 
-    @property
+    @cached_property
     def active(self) -> tuple[float, float] | None:
         sends = ((self.on[:, 0] < self.duration) & (self.on[:, 1] > 0)).any()
         return self.carrier if bool(sends) else None
