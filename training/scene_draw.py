@@ -29,8 +29,8 @@ def draw_scene(preset: str, seed: int, **fixed) -> Scene:
     """
     if preset not in PRESETS:
         raise DataError(f"no preset is called {preset!r}: choose one of {', '.join(PRESETS)}")
-    known = list(inspect.signature(PRESETS[preset]).parameters)[1:]
     for name in fixed:
+        known = list(inspect.signature(PRESETS[preset]).parameters)[1:]
         if name not in known:
             raise DataError(f"preset {preset!r} has no parameter {name!r}: {', '.join(known)} can be set")
     return PRESETS[preset](Dice(preset, seed), **fixed)

@@ -102,17 +102,17 @@ def _sync_blocks(config: NrConfig, duration: float, main: Grid, canvas: Canvas, 
     if not sent:
         return None
     aligned = scs == main.scs and abs(offset / scs - round(offset / scs)) < 1e-6
-    ends = main.start + main.cp + 1 / main.scs
-    downlink = (torch.arange(SYMBOLS) < canvas.downlink[:, None]).view(-1)
+    begins, ends = main.start.numpy(), (main.start + main.cp + 1 / main.scs).numpy()
+    downlink = (torch.arange(SYMBOLS) < canvas.downlink[:, None]).view(-1).numpy()
     free, closed = (t.view(-1, t.shape[-1]) for t in (canvas.free, canvas.closed))
     first = sent[0][1] // SYMBOLS
     times, cp = symbol_times(scs, first, sent[-1][1] // SYMBOLS + 2 - first, config.start)
     rows, starts, prefixes = [], [], []
     for index, symbol, second_half in sent:
         own = slice(symbol - first * SYMBOLS, symbol - first * SYMBOLS + 4)
-        edges = torch.stack([times[own][0] + 1e-9, times[own][3] + cp[own][3] + 1 / scs - 1e-9])
-        met = slice(int(torch.searchsorted(ends, edges[0], right=True)), int(torch.searchsorted(main.start, edges[1])))
-        if met.start >= met.stop or not bool(downlink[met].all()):
+        end = float(times[own][3] + cp[own][3]) + 1 / scs
+        met = slice(int(ends.searchsorted(float(times[own][0]) + 1e-9, "right")), int(begins.searchsorted(end - 1e-9)))
+        if met.start >= met.stop or not downlink[met].all():
             continue
         free[met, under] = False
         closed[met, under] = True

@@ -93,9 +93,11 @@ def add_pdcch(canvas: Canvas, coreset: Coreset, rng: torch.Generator) -> None:
     count[((canvas.slot - coreset.offset) % coreset.period != 0).to(device)] = 0
     level = torch.tensor(levels, device=device)[torch.randint(len(levels), (slots, most), generator=rng, device=device)]
     first = (torch.rand(slots, most, generator=rng, device=device) * (cces // level)).long() * level
+    busiest = int(count.max())  # of the DCIs that there is room for, as many as are sent at once
+    level, first = level[:, :busiest], first[:, :busiest]
     cce = torch.arange(cces, device=device)
     taken = (cce >= first[..., None]) & (cce < (first + level)[..., None])
-    taken &= (torch.arange(most, device=device) < count[:, None])[..., None]
+    taken &= (torch.arange(busiest, device=device) < count[:, None])[..., None]
     owner = cce_of_reg(coreset, canvas.pci % max(1, cces * 6 // (coreset.bundle or 6))).to(device)
     used = taken.any(1)[:, owner].view(slots, coreset.prbs, coreset.symbols).transpose(1, 2)
 
@@ -222,11 +224,11 @@ def _fill_pdsch(
     dmrs *= (user.cdm_groups / user.cdm_used) ** 0.5  # TS 38.214 table 4.1-1
     for i, symbol in enumerate(with_dmrs):
         row, block = mask[busy, symbol].nonzero(as_tuple=True)
-        slot = busy[row]
-        tiles = canvas.re[slot, symbol, block]
+        tile, sent = (busy[row] * SYMBOLS + symbol) * blocks + block, dmrs[row, i, block]
+        tiles = canvas.tiles.index_select(0, tile)
         for group in range(min(user.cdm_groups, len(cdm))):
-            tiles[:, list(cdm[group])] = dmrs[row, i, block] if group < user.cdm_used else 0
-        canvas.re[slot, symbol, block] = tiles
+            tiles[:, list(cdm[group])] = sent if group < user.cdm_used else 0
+        canvas.tiles.index_copy_(0, tile, tiles)
         canvas.closed[:, symbol] |= mask[:, symbol]
     canvas.free &= ~mask
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
 import torch
 
 
@@ -46,5 +47,8 @@ def described(config: object) -> object:
 
 def squared(values: torch.Tensor) -> torch.Tensor:
     """|values|^2 of complex64, float32; several times as fast as torch's abs or a sum over pairs."""
+    if values.device.type == "cpu":  # numpy steps over every second number in two thirds of torch's time
+        numbers = values.numpy()
+        return torch.from_numpy(np.square(numbers.real) + np.square(numbers.imag))
     parts = torch.view_as_real(values).square()
     return parts[..., 0] + parts[..., 1]
