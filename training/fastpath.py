@@ -254,7 +254,7 @@ def smooth_density(emitter: Emitter, frame: Frame, response: torch.Tensor | None
     the window's lobe."""
     waveform = emitter.waveform
     own = frame.freqs - emitter.center
-    sent = (own.abs() < (waveform.native_rate + frame.column_hz) / 2).nonzero()[:, 0]
+    sent = np.flatnonzero(np.abs(own.numpy()) < (waveform.native_rate + frame.column_hz) / 2)
     if not len(sent):
         return slice(0), torch.zeros(frame.rows, 0)
     low, high = int(sent[0]) - LOBE_REACH, int(sent[-1]) + LOBE_REACH + 1

@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from training.batches import AT_ONCE, batches
 from training.waveforms.ofdm import OfdmWaveform
 
 SHORTEST_FRAME = 0.5e-3  # s
@@ -77,7 +78,9 @@ class Emitter:
         total = used = 0.0
         for grid in self.waveform.grids:
             power = grid.power[grid.heard(duration)]
-            sums = torch.stack([power.sum(), power.sign().sum()]).cpu().tolist()
+            parts = batches(len(power), power.shape[1], AT_ONCE, power.device)
+            sent = sum((power[some].sign().sum() for some in parts), power.new_zeros(()))
+            sums = torch.stack([power.sum(), sent]).cpu().tolist()
             total, used = total + sums[0] * grid.scs, used + sums[1] * grid.scs
         return total / used if used else 1.0
 

@@ -93,13 +93,11 @@ def add_pdcch(canvas: Canvas, coreset: Coreset, rng: torch.Generator) -> None:
     count[((canvas.slot - coreset.offset) % coreset.period != 0).to(device)] = 0
     level = torch.tensor(levels, device=device)[torch.randint(len(levels), (slots, most), generator=rng, device=device)]
     first = (torch.rand(slots, most, generator=rng, device=device) * (cces // level)).long() * level
-    busiest = int(count.max())  # of the DCIs that there is room for, as many as are sent at once
-    level, first = level[:, :busiest], first[:, :busiest]
-    cce = torch.arange(cces, device=device)
-    taken = (cce >= first[..., None]) & (cce < (first + level)[..., None])
-    taken &= (torch.arange(busiest, device=device) < count[:, None])[..., None]
+    sent = (torch.arange(most, device=device) < count[:, None]).short()
+    begun = sent.new_zeros(slots, cces + 1).scatter_add_(1, first, sent).scatter_add_(1, first + level, -sent)
+    taken = begun.cumsum(1)[:, :cces] > 0
     owner = cce_of_reg(coreset, canvas.pci % max(1, cces * 6 // (coreset.bundle or 6))).to(device)
-    used = taken.any(1)[:, owner].view(slots, coreset.prbs, coreset.symbols).transpose(1, 2)
+    used = taken[:, owner].view(slots, coreset.prbs, coreset.symbols).transpose(1, 2)
 
     span = slice(coreset.first_symbol, coreset.first_symbol + coreset.symbols)
     blocks = slice(coreset.prb_start, coreset.prb_start + coreset.prbs)

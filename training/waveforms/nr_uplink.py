@@ -31,14 +31,13 @@ def uplink_grid(config: NrConfig, main: Grid, slot: torch.Tensor, rng: torch.Gen
     def draw(n: int) -> list[float]:
         return torch.rand(n, generator=rng, device=device).tolist()
 
-    for s in range(len(slot)):
-        full = int(count[s]) == SYMBOLS
+    firsts, lasts = index[::SYMBOLS].tolist(), index[SYMBOLS - 1 :: SYMBOLS].tolist()
+    for row, last in zip(firsts, lasts, strict=True):
+        full = row >= 0
         on, srs, pucch, transform, split, *users = draw(8)
-        last = int(index[s * SYMBOLS + SYMBOLS - 1])
         if last < 0:
             continue
         if full and on < min(1.0, 2 * tdd.uplink_load):
-            row = int(index[s * SYMBOLS])
             low = 0
             for u in range(1 + int(split * 3)):
                 high = min(blocks, low + max(1, round(users[u] * 2 * tdd.uplink_load * blocks)))
@@ -46,7 +45,7 @@ def uplink_grid(config: NrConfig, main: Grid, slot: torch.Tensor, rng: torch.Gen
                     width = (high - low) * 12
                     data = qam(16, SYMBOLS * width, rng).view(SYMBOLS, width)
                     if transform < 0.5:
-                        data[:] = torch.fft.fft(data, norm="ortho")
+                        data = torch.fft.fft(data, norm="ortho")
                     data[[2, 11]] = qam(4, 2 * width, rng).view(2, width)
                     re[row : row + SYMBOLS, low * 12 : high * 12] = data * scale
                 low = high + int(on * 4)

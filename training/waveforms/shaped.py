@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
+import numpy as np
 import torch
 
 from training.channel import good_size
@@ -80,28 +81,31 @@ class Shaped:
         """-> float32 [T, F]: the shape's mean over each column, times the power each row hears."""
         if self.active is None:
             return torch.zeros(len(row_edges) - 1, len(freqs))
-        table = shape_spectrum(self.shape) * self._density / self.native_rate
-        total = torch.nn.functional.pad(torch.cumsum(table, 0), (1, 0))
+        table = shape_spectrum(self.shape).numpy() * self._density / self.native_rate  # numpy: as in `time_weights`
+        total = np.append(0.0, np.cumsum(table))
 
-        def below(f: torch.Tensor) -> torch.Tensor:
-            x = ((f / self.native_rate + 0.5) * POINTS).clamp(0, POINTS)
-            low = x.long().clamp(max=POINTS - 1)
+        def below(f: np.ndarray) -> np.ndarray:
+            x = np.clip((f / self.native_rate + 0.5) * POINTS, 0, POINTS)
+            low = np.minimum(x.astype(np.int64), POINTS - 1)
             return total[low] + (x - low) * table[low]
 
-        shape = below(freqs + column_hz / 2) - below(freqs - column_hz / 2)
-        return self._heard(row_edges)[:, None] * (shape * (self.native_rate / POINTS / column_hz)).float()
+        shape = below(freqs.numpy() + column_hz / 2) - below(freqs.numpy() - column_hz / 2)
+        shape = (shape * (self.native_rate / POINTS / column_hz)).astype(np.float32)
+        return torch.from_numpy(self._heard(row_edges.numpy())[:, None] * shape)
 
-    def _heard(self, row_edges: torch.Tensor) -> torch.Tensor:
+    def _heard(self, row_edges: np.ndarray) -> np.ndarray:
         """Mean power of the envelope in each row, float32 [T]."""
-        power = torch.ones(len(self.on)) if self.level is None else self.level
-        length = (self.on[:, 1] - self.on[:, 0]).clamp(min=1e-12)
-        ramps = (1 - 1.25 * self.ramp / length).clamp(min=0)  # a raised cosine's ramp holds 3/8 of its power
-        done = torch.nn.functional.pad(torch.cumsum(length * ramps * power, 0), (1, 0))  # energy up to each burst
-        index = torch.searchsorted(self.on[:, 0].contiguous(), row_edges, right=True) - 1
-        held = index.clamp(min=0)
-        part = ((row_edges - self.on[held, 0]) / length[held]).clamp(0, 1)
-        energy = torch.where(index >= 0, done[held] + part * (done[held + 1] - done[held]), torch.zeros_like(part))
-        return (torch.diff(energy) / torch.diff(row_edges)).float()
+        begin, end = self.on.numpy().T
+        power = 1.0 if self.level is None else self.level.numpy()
+        length = np.maximum(end - begin, 1e-12)
+        ramps = np.maximum(1 - 1 / length * (1.25 * self.ramp), 0)  # a raised cosine's ramp holds 3/8 of its power
+        energies = torch.from_numpy(length * ramps * power)
+        done = torch.nn.functional.pad(torch.cumsum(energies, 0), (1, 0)).numpy()  # up to each burst; added up in doubles
+        index = np.searchsorted(begin, row_edges, side="right") - 1
+        held = np.maximum(index, 0)
+        part = np.clip((row_edges - begin[held]) / length[held], 0, 1)
+        energy = np.where(index >= 0, done[held] + part * (done[held + 1] - done[held]), 0.0)
+        return (np.diff(energy) / np.diff(row_edges)).astype(np.float32)
 
 
 def shape_samples(shape: tuple, count: int, seed: int) -> torch.Tensor:
