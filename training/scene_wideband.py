@@ -35,12 +35,16 @@ FRAME_MS = {1.0: 18, 2.0: 5, 5.0: 7, 10.0: 16, 20.0: 10, 40.0: 24}  # ms; the re
 USUAL_FRAME = 0.62
 CHANNEL_MHZ = {1.4: 1, 3: 1, 5: 3, 10: 5, 15: 3, 20: 6, 25: 1, 30: 1.5, 40: 2, 50: 1.5, 60: 1, 80: 1, 100: 1.5}
 TDD_SHARE = 0.4
+LOADS = {"idle": 12, "light": 22, "bursty": 24, "partial": 16, "full": 26}
 SEVERAL_CELLS = 0.3  # of the carriers that fade: more base stations on the frequency
+# Of the carriers in light use that fade: a base station nearby, and the traffic of those further away beneath it.
+NEARBY = 0.4
+NEARBY_DB = 10.0, 30.0  # by which theirs is weaker
+BUSY = {name: LOADS[name] for name in ("bursty", "partial", "full")}
 LATEST = 10e-6  # s by which a base station in step arrives after the first: 3 km further away
 FULL_OF_OTHERS = 0.35  # of the bands that one emitter fills: neither LTE nor NR
 SHARED_SPECTRUM = 0.08  # of the NR carriers that LTE may share
 GOOD_FILTER = 0.75  # share of receivers that let nothing fold in: what folds has no truth, and often no telling mark
-LOADS = {"idle": 12, "light": 22, "bursty": 24, "partial": 16, "full": 26}
 CLEAN_SHARE = 0.04  # of the scenes: so far over the noise that what leaks and quantises is the floor, as in a simulator's
 CLEAN_DB = (20.0, 60.0)  # by which those are raised
 CLEAN_RECEIVERS = 0.3  # of those that keep their receiver
@@ -161,11 +165,12 @@ def _carrier(dice: Dice, plan: Plan, near: float | None = None, center: float | 
     level = dice.uniform(*SNR_DB)
     shoulder = dice.uniform(8, 30) if dice.chance(0.8) else 0.0
     found = [Emitter(waveform, place, level, channel(dice, 0.75), shoulder)]
-    if found[0].channel is not None and dice.chance(SEVERAL_CELLS):
+    nearby = traits["load"] in ("idle", "light") and dice.chance(NEARBY)
+    if found[0].channel is not None and (nearby or dice.chance(SEVERAL_CELLS)):
         cell = len(plan.taken)
         found[0].cell = cell
         for number in range(dice.pick({1: 3, 2: 2})):
-            traits = {"duplex": traits["duplex"], "load": dice.pick(LOADS)}
+            traits = {"duplex": traits["duplex"], "load": dice.pick(BUSY if nearby else LOADS)}
             in_step = traits["duplex"] == "tdd" or dice.chance(0.5)
             if in_step:
                 traits |= _in_step(waveform)
@@ -173,9 +178,12 @@ def _carrier(dice: Dice, plan: Plan, near: float | None = None, center: float | 
             if other is not None:
                 if in_step:
                     other = _later(other, np.random.default_rng([dice.seed, cell, number]).uniform(0, LATEST))
-                below = max(level - (dice.log_uniform(1, 25) if dice.chance(0.5) else dice.uniform(10, 35)), SNR_DB[0])
-                found.append(Emitter(other, place + dice.uniform(-300, 300), below, random_channel(dice.torch), shoulder,
-                                     cell))
+                if nearby:
+                    below = dice.uniform(*NEARBY_DB)
+                else:
+                    below = dice.log_uniform(1, 25) if dice.chance(0.5) else dice.uniform(10, 35)
+                found.append(Emitter(other, place + dice.uniform(-300, 300), max(level - below, SNR_DB[0]),
+                                     random_channel(dice.torch), shoulder, cell))
     return found
 
 

@@ -92,6 +92,9 @@ def random_nr(rng: torch.Generator, **fixed) -> NrConfig:
     control = random_coresets(d, blocks, load, config.ssb, scs, quiet)
     region = (control[0].prb_start, control[0].prbs) if quiet else (0, blocks)
     users = random_users(d, region, load, l0, control[-1].symbols if d.chance(0.8) else d.integer(0, 3))
+    if quiet and d.chance(0.5):  # while a terminal connects, slot after slot
+        for user in users:
+            user.activity, user.burst, user.fill = d.log_uniform(0.2, 1.0), d.log_uniform(2, 20), d.uniform(0.1, 1.0)
     if control and d.chance(0.6):
         users.insert(0, _system_information(d, control[0], scs, l0))
     config.coresets, config.pdsch = tuple(control), tuple(users)
