@@ -42,6 +42,7 @@ NEARBY = 0.4
 NEARBY_DB = 10.0, 30.0  # by which theirs is weaker
 BUSY = {name: LOADS[name] for name in ("bursty", "partial", "full")}
 LATEST = 10e-6  # s by which a base station in step arrives after the first: 3 km further away
+SLICED = 20e6  # Hz: much narrower bands are often a slice of something up to that wide, as an RTL-SDR sees it
 FULL_OF_OTHERS = 0.35  # of the bands that one emitter fills: neither LTE nor NR
 SHARED_SPECTRUM = 0.08  # of the NR carriers that LTE may share
 GOOD_FILTER = 0.75  # share of receivers that let nothing fold in: what folds has no truth, and often no telling mark
@@ -103,8 +104,13 @@ def _neighbours(dice: Dice, plan: Plan) -> list[Emitter]:
 
 def _whole_band(dice: Dice, plan: Plan) -> list[Emitter]:
     """A carrier or a neighbour that nearly fills the band, or is cut by both its edges."""
-    width = plan.samp_rate * dice.pick({1.0: 3, dice.uniform(0.72, 1.12): 5, dice.uniform(1.1, 3): 1})
-    center = dice.uniform(-0.06, 0.06) * plan.samp_rate
+    rate = plan.samp_rate
+    if rate < 0.6 * SLICED and dice.chance(0.4):
+        width = dice.log_uniform(1.1 * rate, SLICED)
+        center = dice.uniform(-0.5, 0.5) * (width - 0.5 * rate)
+    else:
+        width = rate * dice.pick({1.0: 3, dice.uniform(0.72, 1.12): 5, dice.uniform(1.1, 3): 1})
+        center = dice.uniform(-0.06, 0.06) * rate
     if width > 4e6 and dice.chance(FULL_OF_OTHERS):
         kind = "wcdma" if width < 6.5e6 else "dvb-t" if width < 12e6 else "wifi"
         waveform = random_other(dice.torch, plan.duration + 2 * LEAD, width, kind)

@@ -328,6 +328,18 @@ def test_traffic_of_other_cells_lies_beneath_a_light_carrier_nearby():
     assert len(beneath) >= 10 and np.mean([9.99 < x < 30.01 for x in beneath]) > 0.5
 
 
+def test_a_narrow_band_is_often_a_slice_of_a_wider_signal():
+    """As an RTL-SDR sees LTE of 10 MHz: no edge in the band, and the carrier's middle anywhere."""
+    seen = {"LTE": [], "NR": [], "other": []}
+    for seed in range(250):
+        for emitter in draw_scene("wideband", seed, samp_rate=2.4e6, frame_ms=2.0).emitters:
+            low, high = (f + emitter.center for f in emitter.waveform.carrier)
+            if low < -1.2e6 and high > 1.2e6 and high - low > 6e6:
+                seen[emitter.waveform.label].append(emitter.center)
+    assert all(len(centers) >= 4 for centers in seen.values())
+    assert max(map(abs, seen["LTE"])) > 2e6
+
+
 def test_gsm_comes_in_stretches():
     """On a raster of 200 kHz (3GPP TS 45.005 2), often channel by channel, and not where another carrier is."""
     carrier, stretches = (1e6, 6e6), 0
