@@ -9,6 +9,7 @@ import logging
 import os
 import queue
 import re
+import sys
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -136,7 +137,7 @@ class IqFiles:
     @property
     def most_samples(self) -> int:
         """The longest recording."""
-        return int(self._keep.max_bytes / SHARES / DATATYPES[self._keep.datatype])
+        return int(min(self._keep.max_bytes / SHARES / DATATYPES[self._keep.datatype], sys.maxsize))  # it may be infinite
 
     @property
     def counts(self) -> IqCounts:

@@ -13,7 +13,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -174,8 +174,9 @@ class Live:
         self._grace = GRACE
         self._away: float | None = None
         self._failure: BaseException | None = None
+        self._shows = True
         self.totals = totals or Totals()
-        self._pauses = Pauses(self._over, lambda: screen.tick(self.totals))
+        self._pauses = Pauses(self._over, lambda: self._tell(screen.tick, self.totals))
 
     def stop(self) -> None:
         """Ends `run` soon; for signal handlers."""
@@ -194,7 +195,7 @@ class Live:
                 if not self._reconnect:
                     raise AtaError(str(loss)) from None
                 self._away = self._away or time.monotonic()
-                self._screen.lost()
+                self._tell(self._screen.lost)
                 self._pauses.wait(str(loss))
         if self._failure is not None:
             raise self._failure
@@ -230,7 +231,7 @@ class Live:
                 return f"{self._settings.device} is gone: its driver's process {str(end) or 'ended'}"
             if stood_still(asked, POLL):
                 heard = moved = time.monotonic()
-            self._screen.tick(self.totals)
+            self._tell(self._screen.tick, self.totals)
             if message is None:
                 if time.monotonic() - heard > silence_limit:
                     self._grace = 0.0  # nor would it hear
@@ -243,7 +244,7 @@ class Live:
                 return message.sentence
             elif isinstance(message, Streaming):
                 silence_limit, moved = self._stall_limit, heard
-                self._screen.started(message)
+                self._tell(self._screen.started, message)
             elif isinstance(message, Record):  # may come before the progress that it is part of
                 moved = heard
                 self._is_back()
@@ -260,7 +261,7 @@ class Live:
             if self.totals.records < self._most_frames:
                 self.totals.add(message)
                 self._write(message)
-                self._screen.show(message)
+                self._tell(self._screen.show, message)
         elif isinstance(message, Progress):
             self.totals.iq, self.totals.retunes, self.totals.gaps = message.iq, message.retunes, message.gaps
             if self.totals.records < self._most_frames:
@@ -277,6 +278,16 @@ class Live:
             except BaseException as failure:  # a second Ctrl-C too, where a sink hangs
                 self._sinks.remove(sink)
                 self._failure = self._failure or failure
+
+    def _tell(self, say: Callable[..., None], *about: object) -> None:
+        """A screen that fails, its reader gone or the disk behind it full, ends the watch, and the sinks lose nothing."""
+        if not self._shows:
+            return
+        try:
+            say(*about)
+        except OSError as failure:
+            self._shows = False
+            self._failure = self._failure or failure
 
     def _is_back(self) -> None:
         self._pauses.end()

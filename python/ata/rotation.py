@@ -28,7 +28,8 @@ class Rotating:
     """A sink of a file that never grows beyond its limits.
 
     The file in use keeps its name, x.jsonl; the ones before it are x-20260502T120000Z.jsonl and so on, by when they were
-    begun. What an earlier run left under the name is set aside too, never overwritten. A pipe or device is left alone.
+    begun. What an earlier run left under the name is set aside too, never overwritten. A pipe or device is left alone; of a
+    symbolic link it is the file that is set aside, where it lies.
 
     Args:
         path: of the file in use.
@@ -42,6 +43,8 @@ class Rotating:
     def __init__(self, path: str | Path, open_sink: Callable[[Path], SizedSink], max_bytes: float = math.inf,
                  max_seconds: float = math.inf, keep_bytes: float = math.inf) -> None:
         self._path, self._open = Path(path), open_sink
+        if self._path.is_symlink() and not self._is_stream():
+            self._path = self._path.resolve()
         self._max_bytes, self._max_seconds, self._keep_bytes = max_bytes, max_seconds, keep_bytes
         self._ours: set[Path] = set()  # of those set aside; none is read twice
         if self._path.is_file() and self._path.stat().st_size:
@@ -49,7 +52,8 @@ class Rotating:
         self._begin()
 
     def write(self, record: HasJson) -> None:
-        if self._written and (self._sink.size >= self._max_bytes or self._age() >= self._max_seconds):
+        due = self._written and (self._sink.size >= self._max_bytes or self._age() >= self._max_seconds)
+        if due and not self._is_stream():
             self._sink.close()
             if self._path.is_file():
                 self._set_aside(self._begun)
@@ -73,6 +77,9 @@ class Rotating:
         self._written = False
         self._begun = time.time()
         self._opened = self._flushed = time.monotonic()
+
+    def _is_stream(self) -> bool:
+        return self._path.exists() and not self._path.is_file()
 
     def _age(self) -> float:
         return time.monotonic() - self._opened

@@ -72,7 +72,7 @@ def vector(iq: np.ndarray) -> gr.basic_block:
 @pytest.mark.parametrize("datatype", ["cf32_le", "ci16_le"])
 def test_a_band_that_appears_is_kept_with_what_was_before_and_after(tmp_path: Path, datatype: str) -> None:
     iq = on_air(330, (10, 20), (300, 301))
-    kept = Kept(vector(iq), tmp_path, datatype=datatype)
+    kept = Kept(vector(iq), tmp_path, max_bytes=float("inf"), datatype=datatype)
     wanted = [(n * N - BEFORE, (n + 1) * N + AFTER) for n in (10, 300)]
     assert kept.spans() == wanted
     assert kept.recorder.counts.samples == sum(b - a for a, b in wanted)

@@ -20,7 +20,7 @@ import pytest
 import sigmf
 from gnuradio.ata.errors import AtaError
 from gnuradio.ata.isolated import Channel
-from gnuradio.ata.live import STALL_LIMIT, Live, LiveSettings
+from gnuradio.ata.live import STALL_LIMIT, Live, LiveSettings, Streaming
 from gnuradio.ata.records import Record
 from tiny_model import write_tiny_model
 from tools.live_run import PATIENCE, Collected, Quiet, command, lines, run
@@ -352,6 +352,7 @@ def test_a_full_disk_ends_it_with_a_sentence(scene: Path, model: Path, tmp_path:
 
 def six_records(channel: Channel, *_: object) -> None:
     """What the radio's process sends, three records of it after it was asked to stop."""
+    channel.send(Streaming("rtl=0", RATE, FREQ, "m", "e"))
     for frame in range(6):
         channel.send(Record(frame, frame * N, N, None, FREQ, RATE, "m", "e", False, 0, None, ()))
         if frame == 2:
@@ -378,6 +379,22 @@ def test_sinks_that_fail_cost_the_others_nothing(monkeypatch: pytest.MonkeyPatch
         live.run()
     assert [record["frame"] for record in kept] == list(range(6))
     assert live.totals.records == 6
+
+
+@pytest.mark.parametrize("during", ["started", "show", "tick"])
+def test_a_screen_that_fails_costs_the_files_nothing(monkeypatch: pytest.MonkeyPatch, during: str) -> None:
+    """`| head` has seen enough, or the disk behind the output is full."""
+    monkeypatch.setattr("gnuradio.ata.live_flowgraph.run_flowgraph", six_records)
+    screen, kept = Quiet(), Collected()
+
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(screen, during, gone)
+    live = Live(LiveSettings("rtl=0", RATE, FREQ), [kept], screen)
+    with pytest.raises(BrokenPipeError):
+        live.run()
+    assert [record["frame"] for record in kept] == list(range(6))
 
 
 def test_a_real_carrier_through_the_real_driver(captures: Path, tmp_path: Path) -> None:

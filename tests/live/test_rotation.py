@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,6 +138,36 @@ def test_a_device_is_never_set_aside() -> None:
         sink.write(record(i))
     sink.close()
     assert Path("/dev/null").is_char_device()
+
+
+def test_a_pipe_is_written_to_its_end(tmp_path: Path) -> None:
+    """Opened anew it would wait for another reader."""
+    pipe, read = tmp_path / "r.jsonl", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.extend(frames(pipe)), daemon=True)
+    reader.start()
+    sink = Rotating(pipe, JsonLines, 1, 0)
+    for i in range(3):
+        sink.write(record(i))
+    sink.close()
+    reader.join()
+    assert read == [0, 1, 2] and pipe.is_fifo()
+
+
+def test_of_a_link_the_file_is_set_aside_where_it_lies(tmp_path: Path) -> None:
+    """A link from a small disk to a large one: what is set aside counts, and goes, there."""
+    large = tmp_path / "large"
+    large.mkdir()
+    link = tmp_path / "r.jsonl"
+    link.symlink_to(large / "r.jsonl")
+    sink = Rotating(link, JsonLines, 1, keep_bytes=1500)
+    for i in range(12):
+        sink.write(record(i))
+    sink.close()
+    assert link.is_symlink() and frames(link) == [11]
+    assert [p.name for p in tmp_path.iterdir() if p.name != "large"] == ["r.jsonl"]
+    aside = [p for p in large.iterdir() if p.name != "r.jsonl"]
+    assert 1 <= len(aside) < 6
 
 
 def test_annotations_are_set_aside_whole_and_valid(tmp_path: Path) -> None:
