@@ -11,6 +11,7 @@ from dataclasses import replace
 from gnuradio import blocks, gr
 
 from .errors import AtaError, RadioLost, first_line
+from .frontend import frame_samples
 from .host_clock import HostClock
 from .iq_recorder import iq_recorder
 from .isolated import Channel
@@ -78,6 +79,7 @@ def run_flowgraph(channel: Channel, settings: LiveSettings, base: Base) -> None:
     except RadioLost as failure:
         channel.send(Lost(str(failure)))
         return
+    frame_samples(radio.samp_rate, 1e3 * block.frame_seconds)  # AtaError for what the radio took it for
     block.set_samp_rate(radio.samp_rate)
     block.set_center_freq(radio.center_freq)
 

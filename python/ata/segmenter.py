@@ -132,8 +132,9 @@ class segmenter(KeepsThreadState, gr.sync_block):
         self._tuning.ask(center_freq=center_freq)
 
     def set_samp_rate(self, samp_rate: float) -> None:
-        """Tells the block that the radio's rate became `samp_rate`, Hz; AtaError if it is not accepted."""
-        self._sensor.check_rate(samp_rate)
+        """Tells the block that the radio's rate became `samp_rate`, Hz; at one that is not accepted nothing is analysed
+        until another comes, and the log says so: by then the radio has it, and an exception ends a Qt program.
+        """
         self._tuning.ask(samp_rate=samp_rate)
 
     @property

@@ -61,12 +61,12 @@ class Sensor:
         self.frame_ms = float(self.model.default_frame_ms if frame_ms is None else frame_ms)
         self.samp_rate, self.center_freq = float(samp_rate), float(center_freq)
         self._warned = False
-        self.check_rate(samp_rate)
+        frame_samples(samp_rate, self.frame_ms)
+        self._warn_of(samp_rate)
         self.engine = open_engine(self.model, engine, alone)
 
-    def check_rate(self, samp_rate: float) -> None:
-        """AtaError if frames cannot be made at this rate, Hz; one warning outside what the model was trained for."""
-        frame_samples(samp_rate, self.frame_ms)
+    def _warn_of(self, samp_rate: float) -> None:
+        """One warning outside what the model was trained for."""
         m = self.model
         trained = m.samp_rate[0] <= samp_rate <= m.samp_rate[1] and m.frame_ms[0] <= self.frame_ms <= m.frame_ms[1]
         if not trained and not self._warned:
@@ -84,6 +84,7 @@ class Sensor:
         self, frame: Frame, tail: bool = False, dropped_frames: int = 0, arrived: float | None = None
     ) -> Analysis:
         """A frame -> what it holds. arrived: `time.monotonic()` at its last sample, where somebody waits."""
+        self._warn_of(frame.samp_rate)
         row = row_seconds(frame.sample_count, frame.samp_rate, self.model)
         image = network_image(frame.power, self.model, row, frame.samp_rate / self.model.columns)
         logits = self.engine.run(image)[0]

@@ -187,9 +187,11 @@ class FrameStream:
         return lost
 
     def end(self) -> int:
-        """The stream ends: -> samples of the frame in hand, which stays unanalysed and is counted."""
+        """The stream ends: -> samples of the frame in hand, which stays unanalysed and is counted.
+
+        What was to be skipped still is when it begins anew: a tuning that was refused stays refused.
+        """
         lost = self._discard()
-        self._skip = 0
         self._time = None
         return lost
 

@@ -71,8 +71,9 @@ class waterfall(KeepsThreadState, gr.sync_block):
         self._tuning.ask(center_freq=center_freq)
 
     def set_samp_rate(self, samp_rate: float) -> None:
-        """Tells the block that the radio's rate became `samp_rate`, Hz; AtaError if it is not accepted."""
-        self._check(samp_rate)
+        """Tells the block that the radio's rate became `samp_rate`, Hz; at one that is not accepted the picture stands still
+        until another comes, and the log says so.
+        """
         self._tuning.ask(samp_rate=samp_rate)
 
     def stop(self) -> bool:

@@ -364,10 +364,22 @@ def test_settings_that_cannot_work_are_said(qtbot, options: dict, says: str) -> 
         ata.waterfall(**{"samp_rate": RATE, **options})
 
 
-def test_a_rate_that_cannot_work_is_refused_while_it_runs(qtbot) -> None:
-    block = ata.waterfall(RATE, FREQ, 1.0)
-    with pytest.raises(ata.AtaError, match="has to be between"):
-        block.set_samp_rate(0.5e6)
+def test_a_rate_that_cannot_work_stops_the_picture_and_not_the_program(shown: Shown, capfd: pytest.CaptureFixture) -> None:
+    shown.wait_for(lambda: shown.widget.picture.samp_rate == RATE)
+    shown.waterfall.set_samp_rate(0.1e6)
+    shown.waterfall.set_samp_rate(2e6)
+    shown.wait_for(lambda: shown.widget.picture.samp_rate == 2e6)
+    shown.waterfall.set_samp_rate(0.1e6)
+    said = ""
+
+    def refused() -> bool:
+        nonlocal said
+        said += capfd.readouterr().out
+        return "refused, nothing is analysed until another" in said
+
+    shown.wait_for(refused)
+    shown.waterfall.set_samp_rate(RATE)
+    shown.wait_for(lambda: shown.widget.picture.samp_rate == RATE)
 
 
 @pytest.mark.parametrize(

@@ -133,8 +133,13 @@ def test_a_warning_comes_once_outside_what_the_model_was_trained_for(
 ) -> None:
     model = write_tiny_model(tmp_path / "m.onnx", samp_rate=[10e6, 20e6])
     with caplog.at_level(logging.WARNING, "ata"):
-        sensor = Sensor(RATE, model=model, engine="onnxruntime-cpu")
-        sensor.check_rate(3e6)
+        sensor = Sensor(10e6, model=model, engine="onnxruntime-cpu", frame_ms=1.0)
+        stream = sensor.stream()
+        for rate in (10e6, 2e6, 3e6):  # as tags and setters tell it
+            stream.retune(samp_rate=rate)
+            for frame in stream.push(np.zeros(round(2e-3 * rate), np.complex64), 0):
+                sensor.analyse(frame)
+                assert (rate == 10e6) == (not caplog.records)
     assert [r.levelname for r in caplog.records] == ["WARNING"]
     assert "outside what" in caplog.text
 
