@@ -53,7 +53,8 @@ class Recording:
 
     Attributes: path (of the samples), samp_rate (Hz), datatype, captures, samples (count), offset (the index that
     SigMF gives the file's first sample; all indices here count from 0), files (everything that belongs to it),
-    tuned (whether anybody says its frequency; else it counts as 0 Hz).
+    header_bytes, trailing_bytes (of the file, before and after its samples), tuned (whether anybody says its frequency;
+    else it counts as 0 Hz).
     """
 
     def __init__(
@@ -63,17 +64,17 @@ class Recording:
         samp_rate: float,
         captures: list[dict],
         meta_path: Path | None = None,
-        skip: int = 0,
-        trailing: int = 0,
+        header_bytes: int = 0,
+        trailing_bytes: int = 0,
         offset: int = 0,
     ) -> None:
+        self.header_bytes, self.trailing_bytes = header_bytes, trailing_bytes
         self.path, self.samp_rate, self.datatype, self.offset = path, samp_rate, datatype, offset
         self.files = (path,) if meta_path is None else (path, meta_path)
         self._kind, self._dtype = sample_type(path, datatype)
-        self._skip = skip
         if not (math.isfinite(samp_rate) and samp_rate >= LOWEST_RATE):
             raise AtaError(f"{path}: a sample rate of {samp_rate:g} Hz makes no sense")
-        size = _size(path) - skip - trailing
+        size = _size(path) - header_bytes - trailing_bytes
         sample = 2 * self._dtype.itemsize
         if size < sample:
             raise AtaError(f"{path} holds no samples")
@@ -93,7 +94,7 @@ class Recording:
 
         AtaError where the file has become shorter since it was opened, or cannot be read any more.
         """
-        at = self._skip + 2 * start * self._dtype.itemsize
+        at = self.header_bytes + 2 * start * self._dtype.itemsize
         with _reading(self.path):
             raw = np.fromfile(self.path, self._dtype, 2 * count, offset=at)
         if len(raw) < 2 * count:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .band_runs import COLUMNS, BandRun, BandRuns
 from .errors import AtaError
-from .recordings import metadata_of, open_recording, sample_type
+from .recordings import Recording, metadata_of, open_recording, sample_type
 from .records import Record, utc
 from .sinks import writing
 
@@ -86,8 +86,8 @@ class SigmfAnnotations:
 
     Args:
         path: of the file, written by `flush` and `close`.
-        dataset: path of the samples that it speaks of, named relative to it.
-        datatype: their SigMF type; needed where they have no SigMF metadata beside them, which says it.
+        dataset: the recording that it speaks of, or the path of its samples or metadata; named relative to it.
+        datatype: the samples' SigMF type; needed for a path without SigMF metadata beside it, which say it.
         columns: F of the model, which says how far an edge may wander.
 
     AtaError where the file cannot be written, or is somebody's metadata already: a recording's own, most likely; and for
@@ -97,7 +97,7 @@ class SigmfAnnotations:
     def __init__(
         self,
         path: str | Path,
-        dataset: str | Path | None = None,
+        dataset: Recording | str | Path | None = None,
         datatype: str | None = None,
         columns: int = COLUMNS,
     ) -> None:
@@ -107,8 +107,12 @@ class SigmfAnnotations:
         self._head: dict = {"core:datatype": datatype or "cf32_le"}  # of a stream
         self._offset = 0
         self._captures: list[dict] = []
-        if dataset:
-            self._describe(Path(dataset), datatype)
+        if isinstance(dataset, Recording):
+            self._describe(dataset)
+        elif dataset and (meta_path := metadata_of(Path(dataset))) is not None and meta_path.exists():
+            self._describe(open_recording(dataset))
+        elif dataset:
+            self._describe_raw(Path(dataset), datatype)
         else:
             self._head["core:metadata_only"] = True
         self._captures_known = bool(self._captures)
@@ -117,21 +121,27 @@ class SigmfAnnotations:
         with writing(path), self._path.open("a"):
             pass  # what cannot be written is said before the work, not after it
 
-    def _describe(self, dataset: Path, datatype: str | None) -> None:
-        meta_path = metadata_of(dataset)
-        if meta_path is not None and meta_path.exists():
-            recording = open_recording(dataset)
-            dataset, self._offset = recording.path, recording.offset
-            self._head["core:datatype"] = recording.datatype
-            for c in recording.captures:
-                began = c.time(0, recording.samp_rate)
-                time = utc(*began) if began else None
-                freq = c.center_freq if recording.tuned else None
-                self._captures.append(sigmf_capture(self._offset + c.start, freq, time))
-        elif datatype:
-            sample_type(dataset, datatype)
-        else:
+    def _describe(self, recording: Recording) -> None:
+        self._offset = recording.offset
+        self._head["core:datatype"] = recording.datatype
+        for c in recording.captures:
+            began = c.time(0, recording.samp_rate)
+            time = utc(*began) if began else None
+            freq = c.center_freq if recording.tuned else None
+            self._captures.append(sigmf_capture(self._offset + c.start, freq, time))
+        if recording.header_bytes:
+            self._captures[0]["core:header_bytes"] = recording.header_bytes
+        if recording.trailing_bytes:
+            self._head["core:trailing_bytes"] = recording.trailing_bytes
+        self._name(recording.path)
+
+    def _describe_raw(self, dataset: Path, datatype: str | None) -> None:
+        if not datatype:
             raise AtaError(f"{dataset} has no SigMF metadata beside it: give the data type of its samples, such as cu8")
+        sample_type(dataset, datatype)
+        self._name(dataset)
+
+    def _name(self, dataset: Path) -> None:
         self._head["core:dataset"] = os.path.relpath(dataset, self._path.parent)
 
     @property

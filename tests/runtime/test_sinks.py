@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sigmf
 from gnuradio.ata.errors import AtaError
+from gnuradio.ata.recordings import open_recording
 from gnuradio.ata.records import Band, Record
 from gnuradio.ata.sigmf_sink import SigmfAnnotations
 from gnuradio.ata.sinks import JsonLines
@@ -110,6 +111,26 @@ def test_the_type_of_the_samples_is_what_their_metadata_say(tmp_path: Path, name
     SigmfAnnotations(out, tmp_path / name).close()
     head = json.loads(out.read_text())["global"]
     assert (head["core:datatype"], head["core:dataset"]) == ("ci8", "iq.sigmf-data")
+
+
+def test_what_stands_around_the_samples_is_said_too(tmp_path: Path) -> None:
+    """A file with a header and a trailer, under a name of its own: the annotations still lead to its samples."""
+    (tmp_path / "blue.tmp").write_bytes(b"H" * 512 + bytes(range(200)) + b"T" * 24)
+    meta = {
+        "global": {"core:datatype": "ci8", "core:sample_rate": RATE, "core:version": "1.0.0", "core:dataset": "blue.tmp",
+                   "core:trailing_bytes": 24},
+        "captures": [{"core:sample_start": 0, "core:frequency": 8e8, "core:header_bytes": 512}],
+        "annotations": [],
+    }  # fmt: skip
+    (tmp_path / "r.sigmf-meta").write_text(json.dumps(meta))
+    recording = open_recording(tmp_path / "r.sigmf-meta")
+    out = tmp_path / "found.sigmf-meta"
+    sink = SigmfAnnotations(out, recording)
+    sink.write(record(0, ("LTE", 795, 805)))
+    sink.close()
+    again = open_recording(out)
+    assert again.samples == recording.samples == 100 and again.center_freq == 8e8
+    assert np.array_equal(again.read(0, 100), recording.read(0, 100))
 
 
 def test_raw_samples_need_a_type(tmp_path: Path) -> None:
