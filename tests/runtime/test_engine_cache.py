@@ -3,6 +3,7 @@
 """TensorRT engines on disk."""
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,23 @@ def test_a_cache_that_cannot_be_written_is_said_and_no_more(tmp_path: Path, capl
     (tmp_path / "file").touch()
     engine_cache.store(tmp_path / "file" / "X.engine", b"plan", IDENTITY)
     assert "cannot be kept" in caplog.text
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may look into every folder")
+def test_a_cache_that_nobody_may_look_into_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A service under another user whose HOME is still root's."""
+    closed = tmp_path / "root"
+    closed.mkdir(mode=0)
+    path = closed / ".cache" / "X.engine"
+    assert engine_cache.load(path, IDENTITY) is None
+    engine_cache.store(path, b"plan", IDENTITY)
+    assert "cannot be kept" in caplog.text
+
+
+def test_a_user_without_a_home_has_a_place_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert engine_cache.engine_path("X", "0" * 64).is_absolute()

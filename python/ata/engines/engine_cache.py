@@ -16,7 +16,10 @@ log = logging.getLogger("ata")
 
 def engine_path(stem: str, onnx_sha256: str) -> Path:
     """Where a model's engine lies: ~/.cache/gr-ata, or as XDG_CACHE_HOME says."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # a user without a home, who may write nothing there, and is told so
+        cache = "/"
     return Path(cache) / "gr-ata" / f"{stem}-{onnx_sha256[:12]}.engine"
 
 
@@ -25,9 +28,9 @@ def load(path: Path, identity: dict) -> bytes | None:
 
     identity: everything that an engine depends on, as JSON holds it.
     """
-    if not path.exists():
-        return None
     try:
+        if not path.exists():
+            return None
         found = json.loads(_sidecar(path).read_text())
         plan_sha256 = found.pop("engine_sha256")
         different = [key for key in sorted(identity) if found.get(key) != identity[key]]
