@@ -60,6 +60,11 @@ class BandRuns:
         """Drops the runs that ended before this sample."""
         self._done = [run for run in self._done if run.end >= before]
 
+    def keep_longest(self, most: int) -> None:
+        """Drops the shortest of the runs that ended, once twice as many as `most` are there."""
+        if len(self._done) >= 2 * most:
+            self._done = sorted(self._done, key=lambda run: run.start - run.end)[:most]
+
     def runs(self) -> list[BandRun]:
         """All of them, those that still go on too, sorted by start."""
         return sorted(self._done + self._open, key=lambda r: (r.start, r.freq_lower_edge))

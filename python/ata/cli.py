@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import time
+from collections import Counter
 from typing import NoReturn
 
 from .doctor import examine
@@ -87,7 +88,7 @@ def _replay(args: argparse.Namespace) -> int:
     sensor = Sensor(recording.samp_rate, recording.center_freq, args.model, args.engine, args.frame_ms, alone=True)
     sinks: list[JsonLines | SigmfAnnotations] = []
     if args.sigmf:
-        sinks.append(SigmfAnnotations(args.sigmf, recording.path, recording.datatype, sensor.model.columns))
+        sinks.append(SigmfAnnotations(args.sigmf, recording, columns=sensor.model.columns))
     picture = None
     if args.png:
         from .plot import Spectrogram  # matplotlib takes a second to load
@@ -167,9 +168,12 @@ class Table:
                 if row["label"] == band.label and near:
                     break
             else:
-                row = {"label": band.label, "low": band.freq_lower_edge, "high": band.freq_upper_edge, "bands": []}
+                row = {"label": band.label, "low": band.freq_lower_edge, "high": band.freq_upper_edge, "sums": Counter()}
                 self._rows.append(row)
-            row["bands"].append(band)
+            row["sums"].update(low=band.freq_lower_edge, high=band.freq_upper_edge, sure=band.confidence,
+                               on=band.duty_cycle, bands=1)  # fmt: skip
+            if band.snr_db is not None:
+                row["sums"].update(snr=band.snr_db, levels=1)
 
     def print(self) -> None:
         if not self._rows:
@@ -177,12 +181,10 @@ class Table:
             return
         print(f"{'label':6s} {'from':>11s} {'to':>11s} {'width':>8s}   {'sure':>5s} {'SNR':>7s} {'on':>5s}  frames")
         for row in sorted(self._rows, key=lambda r: r["low"]):
-            bands = row["bands"]
-            count = len(bands)
-            levels = [b.snr_db for b in bands if b.snr_db is not None]
-            snr = f"{sum(levels) / len(levels):4.1f} dB" if levels else "-"
-            low, high = (sum(getattr(b, f"freq_{e}_edge") for b in bands) / count / 1e6 for e in ("lower", "upper"))
-            sure, on = (sum(getattr(b, f) for b in bands) / count for f in ("confidence", "duty_cycle"))
+            sums, count = row["sums"], row["sums"]["bands"]
+            snr = f"{sums['snr'] / sums['levels']:4.1f} dB" if sums["levels"] else "-"
+            low, high = sums["low"] / count / 1e6, sums["high"] / count / 1e6
+            sure, on = sums["sure"] / count, sums["on"] / count
             print(
                 f"{row['label']:6s} {low:7.2f} MHz {high:7.2f} MHz {high - low:4.2f} MHz   {sure:4.0%} {snr:>7s} "
                 f"{on:4.0%}  {count} of {self._frames}"

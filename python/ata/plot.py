@@ -21,6 +21,7 @@ from .sensor import Analysis
 
 MOST_ROWS = 2048  # of the whole picture; longer recordings are averaged over time
 MOST_PANELS = 4  # tunings that fit beside each other
+MOST_BANDS = 2000  # of a panel; of more the longest are drawn
 
 
 @dataclass
@@ -75,6 +76,7 @@ class Spectrogram:
             return
         panel = self._panels.setdefault(tuning, _Panel(*tuning, power.shape[1], BandRuns(power.shape[1])))
         panel.bands.add(record)
+        panel.bands.keep_longest(MOST_BANDS)
         end = record.sample_start + record.sample_count
         if not panel.stretches or record.sample_start > panel.stretches[-1].end:
             panel.stretches.append(_Stretch(record.sample_start, record.sample_start))
@@ -121,7 +123,7 @@ class Spectrogram:
         duration = max(_ms(panel, panel.stretches[-1].end) for panel in panels)
         axes[0].set(ylabel="ms", ylim=(duration, 0))
         more = f" (and {len(self._left_out)} more tunings)" if self._left_out else ""
-        figure.suptitle(self._title + more, fontsize=12)
+        figure.suptitle(self._title + more, fontsize=12, parse_math=False)  # $ is a letter, of a file's name
         write_figure(figure, path)
 
 
@@ -183,7 +185,7 @@ def _name_bands(axes: plt.Axes, panel: _Panel, span: float) -> None:
         named.append((run.label, centre, level))
         axes.annotate(
             f"{run.label}  {centre:.2f} MHz\n{width:.2f} MHz wide, {run.confidence:.0%}",
-            (centre, _ms(panel, run.start)), xytext=(0, -8 - 30 * level), textcoords="offset points",
+            (centre, _ms(panel, run.start)), parse_math=False, xytext=(0, -8 - 30 * level), textcoords="offset points",
             fontsize=8, color="black", ha="center", va="top", annotation_clip=False,
             bbox={"facecolor": COLOURS.get(run.label, "white"), "edgecolor": "black", "linewidth": 0.6, "pad": 2},
         )  # fmt: skip

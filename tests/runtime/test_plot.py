@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The picture of a recording: any number of tunings of any length, the signal where it is, memory bounded."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from gnuradio.ata.band_runs import BandRuns
 from gnuradio.ata.errors import AtaError
 from gnuradio.ata.plot import MOST_PANELS, MOST_ROWS, Spectrogram
 from gnuradio.ata.records import Band, Record
@@ -61,6 +63,23 @@ def test_long_recordings_keep_a_bounded_number_of_rows(tmp_path: Path) -> None:
         picture.add(frame(index, 8e8 + 1e6 * (index // 7 % MOST_PANELS)))
         kept = [s for panel in picture._panels.values() for s in panel.stretches]
         assert sum(len(s.rows) for s in kept) <= MOST_ROWS + len(kept)
+    picture.save(tmp_path / "p.png")
+    assert imread(tmp_path / "p.png").shape[2] == 4
+
+
+def test_bands_that_come_and_go_for_days_stay_few(tmp_path: Path) -> None:
+    """The longest of them are kept and drawn."""
+    runs = BandRuns(COLUMNS)
+    for index in range(300):
+        for band in frame(index).record, frame(index, 9e8 + 1e6 * (index % 7)).record:
+            runs.add(replace(band, sample_start=COUNT * index))
+        runs.keep_longest(20)
+    assert len(runs) <= 41
+
+
+def test_a_name_is_no_formula(tmp_path: Path) -> None:
+    picture = Spectrogram("a$_$b.sigmf-meta")
+    picture.add(frame(0))
     picture.save(tmp_path / "p.png")
     assert imread(tmp_path / "p.png").shape[2] == 4
 
