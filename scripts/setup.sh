@@ -6,6 +6,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 level=${1:-runtime}
+case $PWD in *[[:space:]]*)
+    echo "$PWD has a space in its name, which Python's scripts cannot have: move it elsewhere" >&2
+    exit 2 ;;
+esac
 
 packages="cmake g++ ninja-build pkg-config gnuradio gnuradio-dev pybind11-dev libfftw3-dev libspdlog-dev
  python3-venv python3-dev python3-numpy python3-scipy python3-matplotlib python3-pyqt5 python3-pyqtgraph"
@@ -24,10 +28,12 @@ fi
 
 # The distribution's interpreter: GNU Radio's bindings belong to it and to its numpy.
 [ -x .venv/bin/pip ] || /usr/bin/python3 -m venv --system-site-packages .venv
-numpy=$(/usr/bin/python3 -c 'import numpy; print(numpy.__version__)')
+numpy=$(env -u PYTHONPATH /usr/bin/python3 -s -c 'import numpy; print(numpy.__version__)')
 { cat constraints.txt; echo "numpy==$numpy"; } > .venv/constraints.txt
 printf '[install]\nconstraint = %s\n' "$PWD/.venv/constraints.txt" > .venv/pip.conf
-[ "$(.venv/bin/python -c 'import numpy; print(numpy.__version__)')" = "$numpy" ] || .venv/bin/python -m pip uninstall -q -y numpy
+pinned() { [ "$(.venv/bin/python -c 'import numpy; print(numpy.__version__)')" = "$numpy" ]; }
+pinned || .venv/bin/python -m pip uninstall -q -y numpy
+pinned || .venv/bin/python -m pip install -q --ignore-installed "numpy==$numpy"  # over another one in ~/.local
 for part in runtime training dev; do
     stamp=.venv/.$part-$(cat "requirements/$part.txt" .venv/constraints.txt | sha256sum | cut -c1-12)
     if [ ! -e "$stamp" ]; then
