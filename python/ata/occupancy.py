@@ -118,19 +118,23 @@ class Occupancy:
                 raise
 
     def _check(self, read_only: bool) -> None:
-        application = self._value("PRAGMA application_id")
-        version = self._value("PRAGMA user_version")
-        empty = not self._value("SELECT COUNT(*) FROM sqlite_master")
-        if empty and not application and not read_only:
-            with self._transaction():
+        if read_only:
+            self._recognise_file()
+            return
+        with self._transaction():  # as whole: two scans may begin a file at once
+            empty = not self._value("SELECT COUNT(*) FROM sqlite_master")
+            if empty and not self._value("PRAGMA application_id"):
                 for statement in filter(str.strip, SCHEMA.split(";")):
                     self._db.execute(statement)
-        elif application != APPLICATION:
-            raise AtaError(f"{self._path} is no occupancy file of gr-ata; name another file")
-        elif version != SCHEMA_VERSION:
-            raise AtaError(f"{self._path} has version {version}; this gr-ata reads version {SCHEMA_VERSION}")
-        if not read_only:
+            self._recognise_file()
             self._db.execute(INDEX)
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")  # a file that takes nothing says so now
+
+    def _recognise_file(self) -> None:
+        if self._value("PRAGMA application_id") != APPLICATION:
+            raise AtaError(f"{self._path} is no occupancy file of gr-ata; name another file")
+        if (version := self._value("PRAGMA user_version")) != SCHEMA_VERSION:
+            raise AtaError(f"{self._path} has version {version}; this gr-ata reads version {SCHEMA_VERSION}")
 
     def add(self, sweep: Sweep) -> None:
         """Keeps a sweep: whole, or not at all. AtaError where that fails, or another program holds the file for a minute."""
@@ -189,7 +193,7 @@ class Occupancy:
     def bands(self) -> list[Occupied]:
         """All bands ever seen, lowest first."""
         ask = self._db.execute
-        with self._told():
+        with self._told(), self._transaction("BEGIN"):
             rows = ask("SELECT id, freq_lower_edge, freq_upper_edge FROM bands ORDER BY 2, 3").fetchall()
             labels, seen = defaultdict(list), defaultdict(list)
             for number, *row in ask(
@@ -211,7 +215,7 @@ class Occupancy:
         -> all sweeps in order; how many consecutive ones make a moment; and for each band the sum of its duty cycles
         in each moment in which it was seen.
         """
-        with self._told():
+        with self._told(), self._transaction("BEGIN"):
             sweeps = [SweepSpan(*row) for row in self._db.execute(
                 "SELECT begun, ended, freq_lower_edge, freq_upper_edge FROM sweeps ORDER BY begun, id"
             )]  # fmt: skip
@@ -236,8 +240,9 @@ class Occupancy:
         return self._db.execute(question).fetchone()[0]
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
+    def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+        """What is written comes whole or not at all; what is read is of one state."""
+        self._db.execute(begin)
         try:
             yield
             self._db.execute("COMMIT")

@@ -28,14 +28,14 @@ def draw_occupancy(store: Occupancy, path: str | Path) -> None:
     times = _times(moments)
     figure, axes = plt.subplots(figsize=(12, 6), layout="constrained")
     for moment, (begun, ended) in zip(moments, times, strict=True):
-        low, high = min(s.freq_lower_edge for s in moment) / 1e6, max(s.freq_upper_edge for s in moment) / 1e6
-        axes.add_patch(Rectangle((low, begun), high - low, ended - begun, facecolor="#22303a", linewidth=0))
+        for low, high in {(s.freq_lower_edge / 1e6, s.freq_upper_edge / 1e6) for s in moment}:
+            axes.add_patch(Rectangle((low, begun), high - low, ended - begun, facecolor="#22303a", linewidth=0))
     bands = store.bands()
     for band in bands:
         _draw_band(axes, band, moments, times, duty.get(band.id, {}))
     _name(axes, bands)
     low, high = min(s.freq_lower_edge for s in sweeps) / 1e6, max(s.freq_upper_edge for s in sweeps) / 1e6
-    axes.set(xlabel="MHz", xlim=(low, high), ylim=(times[-1][1], times[0][0]))
+    axes.set(xlabel="MHz", xlim=(low, high), ylim=(max(ended for _, ended in times), times[0][0]))
     locator = AutoDateLocator()
     axes.yaxis.set_major_locator(locator)
     axes.yaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
@@ -45,12 +45,13 @@ def draw_occupancy(store: Occupancy, path: str | Path) -> None:
 
 
 def _times(moments: list[list[SweepSpan]]) -> list[tuple[float, float]]:
-    """Begin and end of each moment in days, up to the next one's begin unless the scan paused there."""
-    days = [(_days(m[0].begun), _days(m[-1].ended)) for m in moments]
+    """Begin and end of each moment in days, up to the next one's begin unless the scan paused there; they overlap where
+    several scans keep one file."""
+    days = [(_days(m[0].begun), max(_days(s.ended) for s in m)) for m in moments]
     spans = []
     for at, (begun, ended) in enumerate(days):
         following = days[at + 1][0] if at + 1 < len(days) else ended
-        spans.append((begun, following if following - ended < ended - begun else ended))
+        spans.append((begun, max(ended, following) if following - ended < ended - begun else ended))
     return spans
 
 

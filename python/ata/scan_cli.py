@@ -135,11 +135,11 @@ class Outputs:
     def write(self, sweep: Sweep) -> None:
         sum_up(sweep)
         self._sweeps += 1
-        self._store.add(sweep)
-        if self._lines:
-            self._lines.write(sweep)
         if self._picture:
             self._picture.add(_analysis(sweep))
+        if self._lines:
+            self._lines.write(sweep)
+        self._store.add(sweep)
 
     def close(self) -> None:
         """The table and the picture of all sweeps, where there was one."""

@@ -9,13 +9,14 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
 from gnuradio.ata import occupancy
 from gnuradio.ata.errors import AtaError
-from gnuradio.ata.occupancy import Occupancy, Occupied
-from gnuradio.ata.occupancy_plot import draw_occupancy
+from gnuradio.ata.occupancy import Occupancy, Occupied, SweepSpan
+from gnuradio.ata.occupancy_plot import _times, draw_occupancy
 from gnuradio.ata.records import Band
 from gnuradio.ata.scan import Plan, Sweep
 from gnuradio.ata.stitch import Wide
@@ -141,6 +142,59 @@ def test_a_reader_that_holds_the_file_for_ever_is_one_sentence(tmp_path: Path, m
     reader.fetchone()
     with pytest.raises(AtaError, match="database is locked"):
         store.add(sweep(2))
+
+
+def test_scans_that_begin_a_file_together_share_it(tmp_path: Path) -> None:
+    together = Barrier(8)
+
+    def begin(path: Path) -> None:
+        together.wait()
+        Occupancy(path).close()
+
+    with ThreadPoolExecutor(8) as scans:
+        for file in range(20):
+            list(scans.map(begin, [tmp_path / f"{file}.db"] * 8))
+
+
+def test_a_file_that_takes_nothing_is_refused_before_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite opens one that it may only read without a word."""
+    Occupancy(tmp_path / "o.db").close()
+    connect = sqlite3.connect
+
+    def only_read(path: str, **options: object) -> sqlite3.Connection:
+        return connect(f"{Path(path).as_uri()}?mode=ro", **(options | {"uri": True}))
+
+    monkeypatch.setattr(sqlite3, "connect", only_read)
+    with pytest.raises(AtaError, match="readonly database"):
+        Occupancy(tmp_path / "o.db")
+
+
+def test_what_is_read_is_of_one_moment(tmp_path: Path) -> None:
+    """A scan that goes on finishes its sweep before or after, never between two questions."""
+    store = Occupancy(tmp_path / "o.db")
+    store.add(sweep(0, band("LTE", 791, 801)))
+    writer, refused = sqlite3.connect(tmp_path / "o.db", timeout=0, isolation_level=None), []
+
+    def write(question: str) -> None:
+        if question.startswith("SELECT") and "sightings" in question and not refused:
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                writer.execute("DELETE FROM sightings")
+            refused.append(question)
+
+    store._db.set_trace_callback(write)
+    for read in store.bands, lambda: store.history(9):
+        refused.clear()
+        read()
+        assert refused
+    writer.close()
+
+
+def test_a_sweep_is_as_long_in_the_picture_as_it_was() -> None:
+    """Two scans in one file: a long sweep does not end where a short one begins."""
+    hour = SweepSpan("2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z", 7e8, 9.6e8)
+    minutes = [SweepSpan(f"2026-01-01T00:{n}0:00Z", f"2026-01-01T00:{n}4:00Z", 1.7e9, 2.2e9) for n in range(1, 5)]
+    spans = [24 * 60 * (end - begin) for begin, end in _times([[hour], *([m] for m in minutes)])]
+    assert spans == pytest.approx([60, 4, 4, 4, 4], abs=0.01)
 
 
 def test_a_file_of_before_the_index_goes_on(tmp_path: Path) -> None:
