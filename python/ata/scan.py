@@ -174,7 +174,7 @@ class Scanner:
         rows = self._model.rows
         row = row_seconds(frame_samples(plan.samp_rate, plan.frame_ms), plan.samp_rate, self._model)
         stitcher = Stitcher(plan.first, plan.columns, rows, plan.column, row, plan.usable)
-        begun = time.time()
+        begun, clock = time.time(), time.monotonic()
         steps, self.failure = 0, None
         while steps < len(plan.centers) and goes_on(steps):
             try:
@@ -184,7 +184,7 @@ class Scanner:
                 break
             stitcher.add(frame.power, frame.center_freq)
             steps += 1
-        ended = time.time()
+        ended = begun + time.monotonic() - clock  # the date may be set meanwhile
         wide = stitcher.wide()
         if wide is None or wide.power.shape[1] < self._model.columns:
             return None

@@ -77,18 +77,21 @@ class Stitcher:
             return LEVEL_MEMORY * self._level_db
         there = np.percentile(self._sum[:, first:last][:, both] / before[both], PERCENTILES, axis=0)
         own = np.percentile(part[:, both], PERCENTILES, axis=0)
-        apart = np.log10((there + TINY) / (own + TINY))
+        apart = np.log10((there + TINY) / (own + TINY)) * ((there > 0) & (own > 0))  # silence is no level
         asked = 10 * np.array([np.median(group, axis=1) for group in np.array_split(apart, GROUPS, axis=1)])
         return LEVEL_MEMORY * float(np.clip(0.0, *np.percentile(asked, (BELIEVED, 100 - BELIEVED))))
 
     def wide(self) -> Wide | None:
-        """-> what has been laid in so far, up to the last column that anything covers; None where nothing has."""
+        """-> what has been laid in, up to the last column that anything covers; None where nothing has. It takes the place
+        of the sums: nothing can be laid in afterwards.
+        """
         covered = np.flatnonzero(self._weight)
         if not len(covered):
             return None
         first, last = int(covered[0]), int(covered[-1]) + 1
         weight = self._weight[first:last]
-        power = self._sum[:, first:last] / np.maximum(weight, np.float32(TINY))
+        power = self._sum[:, first:last]
+        power /= np.maximum(weight, np.float32(TINY))
         _bridge(power, weight == 0)
         return Wide(power, self._low + (first - 0.5) * self._column, self._column, self._row)
 

@@ -51,6 +51,18 @@ def test_steps_of_one_moment_give_the_band_back_pixel_by_pixel(band: np.ndarray)
     np.testing.assert_allclose(wide.power[:, inside], band[:, IMAGE : IMAGE + COLUMNS][:, inside], rtol=1e-4)
 
 
+@pytest.mark.parametrize("silent", [0, 4])
+def test_a_silent_step_costs_no_other_its_level(band: np.ndarray, silent: int) -> None:
+    """A driver that gives zeros after a retune."""
+    stitcher = Stitcher(LOW + COLUMN / 2, COLUMNS, ROWS, COLUMN, ROW, USABLE)
+    middles = range(USABLE // 2, COLUMNS + USABLE // 2, USABLE // 2)
+    for index, middle in enumerate(middles):
+        stitcher.add(cut(band, middle) * np.float32(index != silent), LOW + (middle + 0.5) * COLUMN)
+    level = in_db(stitcher.wide().power.mean(0) / band[:, IMAGE : IMAGE + COLUMNS].mean(0) + 1e-30)
+    beyond = np.abs(np.arange(COLUMNS) - middles[silent]) > USABLE // 2
+    assert np.abs(level[beyond][USABLE // 2 :]).max() < 0.5
+
+
 def test_where_no_neighbour_sees_it_dc_is_bridged(band: np.ndarray) -> None:
     stride = USABLE - 16
     wide = stitch(band, stride)
