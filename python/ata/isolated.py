@@ -93,19 +93,17 @@ class Isolated:
 
         Raises AtaError with the sentence that the process ended with, and Ended for any other end.
         """
-        try:
-            while self._connection.poll(timeout):
-                message = self._connection.recv()
-                if isinstance(message, logging.LogRecord):
-                    logging.getLogger(message.name).handle(message)
-                elif isinstance(message, Exception):
-                    raise message
-                else:
-                    return message
-        except GONE:
-            self._process.join(DYING)
-            raise Ended(self._how()) from None
-        return None
+        while True:
+            try:
+                message = self._connection.recv() if self._connection.poll(timeout) else None
+            except GONE:
+                self._process.join(DYING)
+                raise Ended(self._how()) from None
+            if isinstance(message, Exception):
+                raise message
+            if not isinstance(message, logging.LogRecord):
+                return message
+            logging.getLogger(message.name).handle(message)
 
     def send(self, message: object) -> None:
         """Hands a picklable object to the process; that it is gone is for `receive` to say."""

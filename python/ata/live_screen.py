@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import logging
-import shutil
+import os
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -17,6 +18,7 @@ from .records import Record
 REDRAW_EVERY = 0.25  # s
 STATUS_EVERY = 60.0  # s, where lines are printed
 HOLD = 2.0  # s that a band may be away before it counts as gone
+USUAL_SIZE = 80, 24  # columns and rows of a terminal that does not say
 HEADER = f"{'label':6s} {'from':>12s} {'to':>12s} {'width':>9s}   {'sure':>5s} {'SNR':>8s} {'on':>5s}  since"
 
 
@@ -89,12 +91,20 @@ class LiveScreen:
         late = "" if self._latency is None else f", {self._latency:.0f} ms behind"
         rows = [] if self._away else map(_row, self._presence.now)
         lines = [HEADER, *rows, f"{self._status(totals)}{', the radio is away' if self._away else late}"]
-        size = shutil.get_terminal_size()
-        lines = [line[: size.columns - 1] for line in lines[-(size.lines - 1) :]]
+        columns, rows = self._room()
+        lines = [line[: columns - 1] for line in lines[-(rows - 1) :]]
         self._out.write("".join(f"{line}\n" for line in lines))
         self._out.flush()
         self._drawn = len(lines)
         self._drawn_at = time.monotonic()
+
+    def _room(self) -> tuple[int, int]:
+        """-> columns and rows of the terminal that is drawn to, which need not be that of standard output."""
+        try:
+            size = os.get_terminal_size(self._out.fileno())
+        except OSError:
+            return USUAL_SIZE
+        return (size.columns, size.lines) if size.columns > 1 and size.lines > 1 else USUAL_SIZE
 
     @staticmethod
     def _status(totals: Totals) -> str:
@@ -110,9 +120,10 @@ class LogLines(logging.Handler):
         self._screen, self._out = screen, out
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._screen is not None:
-            self._screen.clear()
-        print(f"ata-sense: {record.getMessage()}", file=self._out, flush=True)
+        with suppress(OSError):  # a full disk behind the log, or nobody who reads it: the radio is watched all the same
+            if self._screen is not None:
+                self._screen.clear()
+            print(f"ata-sense: {record.getMessage()}", file=self._out, flush=True)
 
 
 def _row(band: Present) -> str:
