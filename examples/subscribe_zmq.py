@@ -12,6 +12,7 @@ import zmq
 address = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:5556"
 socket = zmq.Context().socket(zmq.SUB)
 socket.subscribe("")
+socket.set(zmq.IPV6, 1)
 socket.connect(f"tcp://{address}")
 with contextlib.suppress(KeyboardInterrupt):
     while True:

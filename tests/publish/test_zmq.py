@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import zmq
 from gnuradio.ata.errors import AtaError
-from gnuradio.ata.publish.common import QUEUE
+from gnuradio.ata.publish.common import QUEUE, listen_address
 from gnuradio.ata.publish.zmq import ZmqPublisher
 from published import record
 
@@ -44,6 +44,14 @@ def subscribe(context: zmq.Context, publisher: ZmqPublisher, **options: int) -> 
     while json.loads(sub.recv())["frame"] != sent:
         pass
     return sub
+
+
+def test_a_localhost_of_both_kinds_is_the_one_that_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [(socket.AF_INET6, 1, 6, "", ("::1", 0, 0, 0)), (socket.AF_INET, 1, 6, "", ("127.0.0.1", 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    assert listen_address("localhost:5556") == ("127.0.0.1", 5556)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both[:1])
+    assert listen_address("[::1]:5556") == ("::1", 5556)
 
 
 def test_a_record_is_one_message_of_plain_json(publisher: ZmqPublisher, context: zmq.Context) -> None:

@@ -61,7 +61,8 @@ def listen_address(text: str) -> tuple[str, int]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as failure:
         raise AtaError(f"{host} is no address of this machine: {failure.strerror}") from failure
-    return found[0][4][0], int(port)
+    address = min(found, key=lambda entry: entry[0] != socket.AF_INET)[4]  # a `localhost` that is IPv6 too: most ask IPv4
+    return address[0], int(port)
 
 
 def written(host: str, port: int) -> str:
