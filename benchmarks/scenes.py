@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import sys
 import time
 import warnings
@@ -20,6 +19,8 @@ from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 
 import torch
+
+from benchmarks.flowgraph import largest_mb
 
 IQ_SCENES = {"cpu": 8, "cuda": 48}  # for each process
 FAST_FRAMES = 120
@@ -119,8 +120,7 @@ def iq_scenes(job: Job) -> dict[str, float]:
         marks.append(time.thread_time())
         spent = [s + b - a for s, a, b in zip(spent, marks, marks[1:], strict=False)]
     draw, make, image = (1e3 * s / count for s in spent)
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"draw_ms": draw, "make_ms": make, "image_ms": image, "rss_mb": largest}
+    return {"draw_ms": draw, "make_ms": make, "image_ms": image, "rss_mb": largest_mb()}
 
 
 def kernels(job: Job) -> dict[str, float]:
