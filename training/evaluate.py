@@ -97,6 +97,8 @@ def main(argv: list[str] | None = None) -> int:
         args.presets = [] if args.captures else ["wideband"]
     if args.count < 1 or min(args.frame_ms) <= 0:
         parser.error("--count and --frame-ms must be more than 0")
+    if args.workers < 0:
+        parser.error("--workers is not negative")
     figures = evaluate(args)
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n")

@@ -143,6 +143,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     for name in ("seeds", "steps", "batch", "frames", "validation", "test", "threads"):
         if getattr(args, name) <= 0:
             parser.error(f"--{name} must be more than 0")
+    for name in ("rows", "columns"):
+        if getattr(args, name) < 16 or getattr(args, name) % 16:
+            parser.error(f"--{name} must be a multiple of 16")
     train.check_device(parser, args.device)
     if args.seeds > MOST_SEED:
         parser.error(f"--seeds is at most {MOST_SEED}")
