@@ -194,5 +194,5 @@ def generator() -> str:
 
 def _generates(path: Path) -> bool:
     """Whether a source file has a part in how a scene becomes an image."""
-    begins = ("scene", "fast", "channel", "impairments", "spectrogram", "lines", "batches")
+    begins = ("scene", "fast", "channel", "impairments", "spectrogram", "lines", "batches", "transforms", "clock", "data")
     return path.parent.name == "waveforms" or path.name.startswith(begins)

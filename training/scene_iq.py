@@ -78,7 +78,7 @@ def _add(spectrum: torch.Tensor, emitter: Emitter, level: float, scene: Scene, s
         return
     step = _curve_step(emitter, scene, last - first, span)
     freqs = (first + torch.arange(-(-(last - first) // step) + 1, dtype=torch.float64) * step) / span
-    curve = _curve(emitter, level / count, scene, freqs, rate).to(device, non_blocking=True)
+    curve = _curve(emitter, level / count, scene, freqs).to(device, non_blocking=True)
     for low, high, at, source in _runs(first, last, whole, len(spectrum), count, device):
         line = stretch(curve, step, low - first, high - first)
         spectrum[at : at + high - low].addcmul_(own[source : source + high - low], line)
@@ -107,13 +107,13 @@ def _curve_step(emitter: Emitter, scene: Scene, bins: int, span: float) -> int:
     return max(1, step)
 
 
-def _curve(emitter: Emitter, level: float, scene: Scene, freqs: torch.Tensor, rate: float) -> torch.Tensor:
+def _curve(emitter: Emitter, level: float, scene: Scene, freqs: torch.Tensor) -> torch.Tensor:
     """What an emitter's spectrum is multiplied by at freqs [K], Hz from its centre, complex64 [K]: its level, its
     filters, the receiver's, and its channel where that stands still.
 
     So few points are the CPU's on any device: to one of many cores each of these steps is as long as one over all samples.
     """
-    curve = emitter.filter_gain(freqs) * _edge(freqs, rate) * level
+    curve = emitter.filter_gain(freqs) * level
     if scene.receiver:
         curve = curve * scene.receiver.band_edge((freqs + emitter.center) / scene.samp_rate).sqrt()
     curve = curve.to(torch.complex64)
@@ -161,9 +161,3 @@ def _kept(count: int, shift: int, bins: int, reach: float) -> tuple[int, int]:
     end = int(bins * reach)
     first = max(-(count // 2), -end - shift)
     return first, max(first, min((count + 1) // 2, end - shift))
-
-
-def _edge(freqs: torch.Tensor, rate: float) -> torch.Tensor:
-    """The digital filter at the ends of the native band: down over its last 2 %, so that nothing rings for long."""
-    inward = (rate / 2 - freqs.abs()) / (0.02 * rate)
-    return torch.sin(inward.clamp(0, 1) * (math.pi / 2)).square()

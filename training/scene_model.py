@@ -46,13 +46,16 @@ class Emitter:
         return 0.06 * (high - low)
 
     def filter_gain(self, freqs: torch.Tensor) -> torch.Tensor:
-        """Amplitude of the transmitter's filter at `freqs` (Hz from the emitter's centre); the carrier passes whole."""
+        """Amplitude of the transmitter's filters at `freqs` (Hz from the emitter's centre); the carrier passes whole. The
+        digital one at the ends of the native band is down over its last 2 %, so that nothing rings for long."""
+        inward = (0.5 - freqs.abs() / self.waveform.native_rate) / 0.02
+        digital = torch.sin(inward.clamp(0, 1) * (math.pi / 2)).square()
         if not self.shoulder_db:
-            return torch.ones_like(freqs)
+            return digital
         low, high = self.waveform.carrier
         outside = torch.maximum(low - freqs, freqs - high)
         depth = ((outside - self.skirt) / self.skirt).clamp(0, 1)
-        return 10 ** (-self.shoulder_db * depth / 20)
+        return digital * 10 ** (-self.shoulder_db * depth / 20)
 
     def gain(self, duration: float) -> float:
         """Density to give a resource element of power 1, before the channel, so that `snr_db` is met after it."""
@@ -177,15 +180,26 @@ def truth(scene: Scene) -> list[Truth]:
     return sorted(found, key=lambda t: t.snr_db)
 
 
+def heard_band(
+    waveform: object, duration: float, least: float = -math.inf, most: float = math.inf
+) -> tuple[float, float] | None:
+    """Lowest to highest frequency that is sent in a frame of `duration` s, of a grid between `least` and `most`; Hz from the
+    emitter's centre. None where nothing is."""
+    if isinstance(waveform, OfdmWaveform):
+        return waveform.active_in(duration, least, most)
+    return waveform.carrier if waveform.sends(LEAD, LEAD + duration) else None
+
+
 def _entry(scene: Scene, stations: list[Emitter]) -> Truth | None:
     """What the emitters of one carrier are together; None where none of them is heard."""
     half = scene.samp_rate / 2
     found: Truth | None = None
     for emitter in stations:
         waveform = emitter.waveform
-        if waveform.active is None:
+        heard = heard_band(waveform, scene.duration, -half - emitter.center, half - emitter.center)
+        if heard is None:
             continue
-        bands = (_channel(waveform),) * 2 if scene.nominal else (waveform.active, waveform.carrier)
+        bands = (_channel(waveform),) * 2 if scene.nominal else (heard, waveform.carrier)
         active, carrier = (tuple(min(max(f + emitter.center, -half), half) for f in band) for band in bands)
         if active[1] <= active[0]:
             continue

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from training.scene_dice import Dice
-from training.scene_model import LEAD, Emitter
+from training.scene_model import LEAD, Emitter, heard_band
 from training.scene_plan import SNR_DB, Plan, channel, find_place
 from training.waveforms.others import random_other
 from training.waveforms.uplink import random_uplink
@@ -24,7 +24,7 @@ def neighbour(dice: Dice, plan: Plan) -> list[Emitter]:
             waveform = random_uplink(dice.torch, plan.duration, 1.2 * plan.samp_rate)
         else:
             waveform = random_other(dice.torch, plan.duration + 2 * LEAD, plan.samp_rate)
-        if waveform.active is None:
+        if heard_band(waveform, plan.duration) is None:
             continue
         low, high = waveform.carrier
         place = find_place(dice, plan, high - low, adjacent=dice.chance(0.2))
@@ -58,6 +58,6 @@ def _further_gsm(dice: Dice, plan: Plan, first: Emitter) -> list[Emitter]:
             continue
         plan.taken.append((center - 1e5, center + 1e5))
         waveform = replace(first.waveform, seed=first.waveform.seed + number + 1)
-        if waveform.active is not None:
+        if heard_band(waveform, plan.duration) is not None:
             found.append(Emitter(waveform, center, first.snr_db - dice.uniform(0, 25), channel(dice, 0.6)))
     return found

@@ -17,7 +17,7 @@ from training.channel import random_channel
 from training.errors import DataError
 from training.impairments import random_receiver
 from training.scene_dice import Dice
-from training.scene_model import LEAD, SHORTEST_FRAME, Emitter, Scene, by_carrier
+from training.scene_model import LEAD, SHORTEST_FRAME, Emitter, Scene, by_carrier, heard_band
 from training.scene_neighbours import neighbour
 from training.scene_plan import SNR_DB, Plan, channel, find_place
 from training.waveforms.lte import lte_downlink, random_lte
@@ -33,7 +33,8 @@ RATES = {1.92: 2, 2.4: 2, 2.56: 1, 3.84: 2, 5: 2, 7.68: 3, 10: 4, 11.52: 3, 15.3
 USUAL_RATE = 0.82
 FRAME_MS = {1.0: 18, 2.0: 5, 5.0: 7, 10.0: 16, 20.0: 10, 40.0: 24}  # ms; the rest log-uniform
 USUAL_FRAME = 0.62
-CHANNEL_MHZ = {1.4: 1, 3: 1, 5: 3, 10: 5, 15: 3, 20: 6, 25: 1, 30: 1.5, 40: 2, 50: 1.5, 60: 1, 80: 1, 100: 1.5}
+CHANNEL_MHZ = {1.4: 1, 3: 1, 5: 3, 10: 5, 15: 3, 20: 6, 25: 1, 30: 1.5, 35: 0.3, 40: 2, 45: 0.3, 50: 1.5, 60: 1, 70: 0.5,
+               80: 1, 90: 0.5, 100: 1.5}  # fmt: skip
 TDD_SHARE = 0.4
 LOADS = {"idle": 12, "light": 22, "bursty": 24, "partial": 16, "full": 26}
 SEVERAL_CELLS = 0.3  # of the carriers that fade: more base stations on the frequency
@@ -114,7 +115,7 @@ def _whole_band(dice: Dice, plan: Plan) -> list[Emitter]:
     if width > 4e6 and dice.chance(FULL_OF_OTHERS):
         kind = "wcdma" if width < 6.5e6 else "dvb-t" if width < 12e6 else "wifi"
         waveform = random_other(dice.torch, plan.duration + 2 * LEAD, width, kind)
-        if waveform.active is not None:
+        if heard_band(waveform, plan.duration) is not None:
             return [Emitter(waveform, center, dice.uniform(*SNR_DB), channel(dice, 0.6))]
     found = _carrier(dice, plan, near=width, center=center)
     if dice.chance(0.2):
@@ -225,7 +226,8 @@ def _channel_width(dice: Dice, plan: Plan, near: float | None) -> tuple[str, flo
 
 
 def _downlink(dice: Dice, plan: Plan, label: str, bandwidth: float, scs: float, traits: dict):
-    """The carrier's stretch; redrawn while it is silent, so that short frames are no less NR than LTE."""
+    """The carrier's stretch; redrawn while its base station is silent: short frames are to be no less NR than LTE, and
+    terminals alone are a neighbour like any other."""
     for _ in range(6):
         if label == "LTE":
             config = random_lte(dice.torch, bandwidth=bandwidth, **traits)
@@ -233,11 +235,12 @@ def _downlink(dice: Dice, plan: Plan, label: str, bandwidth: float, scs: float, 
         else:
             shareable = scs == 15e3 and bandwidth in (10e6, 15e6, 20e6) and traits["duplex"] == "fdd"
             if shareable and dice.chance(SHARED_SPECTRUM):
-                config = random_dss(dice.torch, bandwidth=bandwidth)
+                started = {"start": traits["start"]} if "start" in traits else {}
+                config = random_dss(dice.torch, bandwidth=bandwidth, **started)
             else:
                 config = random_nr(dice.torch, bandwidth=bandwidth, scs=scs, **traits)
             waveform = nr_downlink(config, plan.duration, dice.torch)
-        if waveform.active is not None:
+        if waveform.has_downlink:
             return waveform
     return None
 

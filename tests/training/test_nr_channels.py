@@ -225,7 +225,7 @@ def test_mapping_b_and_double_dmrs_in_the_grid(user, dmrs):
 
 # --- sync blocks, received by py3gpp ---------------------------------------------------------------------------------
 
-NFFT, CP = 768, 54  # samples of a symbol and of its prefix at 11.52 MS/s, this carrier's native rate
+NFFT, CP = 1024, 72  # samples of a symbol and of its prefix at 15.36 MS/s, this carrier's native rate
 LOWEST = 40  # subcarrier of the carrier on which its sync blocks begin
 
 

@@ -3,6 +3,7 @@
 """Scenes hold what was asked for, where and as strong as asked, and their truth says so."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from training.fastpath import fast_power
 from training.impairments import Receiver
 from training.scene import Emitter, Scene, draw_scene, mask_columns, scene_iq, truth
 from training.scene_dice import Dice
-from training.scene_model import by_carrier
+from training.scene_model import LEAD, by_carrier
 from training.scene_neighbours import _further_gsm
 from training.scene_plan import Plan
 from training.scene_presets import PAPER_RATE
@@ -25,7 +26,7 @@ from training.scene_wideband import _frame_ms, _limit_range, _rate
 from training.transforms import transform
 from training.waveforms.gsm import Gsm
 from training.waveforms.lte import lte_downlink, random_lte
-from training.waveforms.nr import NrConfig, Ssb, nr_downlink, random_nr
+from training.waveforms.nr import NrConfig, Pdsch, Ssb, nr_downlink, random_nr
 from training.waveforms.others import Chirps, Shaped, dvb_t
 from training.waveforms.wifi import WifiConfig, wifi
 
@@ -264,7 +265,40 @@ def test_silence_and_what_is_out_of_band_leave_no_truth():
     of = scene(Emitter(silent, 0.0, 30.0), Emitter(lte(), RATE, 30.0))
     assert truth(of) == [] and not mask_columns(of, 256).any()
     cut = truth(scene(Emitter(lte(), RATE / 2, 30.0)))[0]
-    assert cut.active == (RATE / 2 - 2.2575e6, RATE / 2)
+    assert cut.active == (RATE / 2 - 2.2575e6, RATE / 2 - 7.5e3)  # up to the empty subcarrier in its middle
+
+
+def test_truth_is_what_is_sent_in_the_frame_and_in_the_band():
+    users = (Pdsch(((0, 10),), start=0, symbols=14), Pdsch(((96, 10),), start=0, symbols=14))
+    sides = nr_downlink(NrConfig(20e6, 15e3, pci=1, pdsch=users), DURATION, torch.Generator().manual_seed(1))
+    narrow = Scene(2.4e6, 24_000, [Emitter(sides, 0.0, 20.0)], None, 1, "test")
+    assert truth(narrow) == []  # nothing of it within 8 MHz of the middle
+    (cut,) = truth(replace(narrow, emitters=[Emitter(sides, -8.2e6, 20.0)]))
+    assert cut.active == pytest.approx((-9.5475e6 + 96 * 180e3 - 8.2e6, 1.2e6))
+    before = torch.tensor([[0.0, LEAD - 1e-6]], dtype=torch.float64)
+    burst = Shaped("linear", (-1e5, 1e5), 4e5, before, DURATION + 2 * LEAD, ("linear", 2, 0.22, 4), 1)
+    assert truth(scene(Emitter(burst, 0.0, 20.0))) == []
+    after = replace(burst, on=before + LEAD)
+    assert len(truth(scene(Emitter(after, 0.0, 20.0)))) == 1
+
+
+def test_terminals_alone_are_no_carrier():
+    """In 1 ms of a TDD carrier they may be all that is on the air; nothing then tells them from an uplink beside it."""
+    tdd = 0
+    for seed in range(150):
+        for emitter in draw_scene("wideband", seed, samp_rate=30.72e6, frame_ms=1.0).emitters:
+            if emitter.waveform.label in ("LTE", "NR"):
+                tdd += emitter.waveform.info["tdd"] is not None
+                assert emitter.waveform.has_downlink
+    assert tdd > 20
+
+
+@pytest.mark.parametrize("bandwidth", [5e6, 10e6, 15e6, 20e6])
+def test_the_sample_rate_tells_no_class(bandwidth):
+    """What leaks out of the channel ends at its end."""
+    rates = {lte(bandwidth=bandwidth).native_rate}
+    rates |= {nr(bandwidth=bandwidth, scs=scs).native_rate for scs in (15e3, 30e3, 60e3) if (bandwidth, scs) != (5e6, 60e3)}
+    assert len(rates) == 1
 
 
 def test_cells_on_one_frequency_are_one_carrier():

@@ -74,6 +74,10 @@ class Gsm:
     def active(self) -> tuple[float, float] | None:
         return next((part.active for part in self._parts if part.active), None)
 
+    def sends(self, begin: float, end: float) -> bool:
+        """Whether anything is sent between two times, s."""
+        return any(part.sends(begin, end) for part in self._parts)
+
     def iq(self, count: int) -> torch.Tensor:
         """-> complex64 [count] at `native_rate`."""
         bursts, correction = self._parts

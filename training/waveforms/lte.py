@@ -38,14 +38,15 @@ def lte_downlink(config: LteConfig, duration: float, rng: torch.Generator) -> Of
     grids = [Grid(_with_dc(re), SCS, -middle * SCS, start, cp)]
     if config.pmch:
         grids += _pmch(config, index, begin, rng)
-    if config.uplink_db is not None and bool(up.any()):
+    uplinks = int(config.uplink_db is not None and bool(up.any()))
+    if uplinks:
         rows = up.reshape(-1)
         sent = lte_uplink(config.n_rb, up, config.uplink_load, rng)[rows] * 10 ** (config.uplink_db / 20)
         early = round(ADVANCE * rate * float(torch.rand(1, generator=rng))) / rate
         # SC-FDMA stands half a subcarrier off: TS 36.211 5.6
         grids.append(Grid(sent, SCS, (0.5 - middle) * SCS, start[rows] - early, cp[rows]))
     half = (middle + 0.5) * SCS
-    return OfdmWaveform("LTE", "lte", (-half, half), grids, rate, duration, described(config))
+    return OfdmWaveform("LTE", "lte", (-half, half), grids, rate, duration, described(config), uplinks)
 
 
 def _with_dc(re: torch.Tensor) -> torch.Tensor:

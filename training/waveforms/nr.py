@@ -26,6 +26,7 @@ from training.waveforms.waveform import described
 
 __all__ = ["Coreset", "CsiRs", "NrConfig", "Pdsch", "Ssb", "Tdd", "nr_downlink", "random_nr"]
 
+LTE_RATE, WIDEST_LTE = 1.536, 20e6  # samples/s re the channel bandwidth, from 5 MHz on; Hz
 # FFT sizes at which every cyclic prefix is a whole number of samples (multiples of 128).
 _NFFT = (128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 
@@ -37,7 +38,9 @@ def nr_downlink(config: NrConfig, duration: float, rng: torch.Generator) -> Ofdm
     TDD carrier. DataError where the configuration does not fit its carrier.
     """
     scs, blocks = config.scs, n_rb(config.bandwidth, config.scs)
-    rate = next(n for n in _NFFT if n >= blocks * 12) * scs
+    # up to 20 MHz as fast as LTE of the width, lest what a transmitter leaks should end where only one of them ends
+    least = max(blocks * 12, LTE_RATE * config.bandwidth / scs if config.bandwidth <= WIDEST_LTE else 0)
+    rate = next(n for n in _NFFT if n >= least - 0.5) * scs
     config = replace(config, start=round(config.start * rate) / rate)  # symbols then begin on samples
     length = slot_length(scs)
     first = math.floor(config.start / length + 1e-9)
@@ -69,9 +72,11 @@ def nr_downlink(config: NrConfig, duration: float, rng: torch.Generator) -> Ofdm
         add_pdsch(canvas, user, rng)
     for csi in config.csi_rs:
         add_csi_rs(canvas, csi)
-    if config.tdd and config.tdd.uplink_db is not None:
+    uplinks = int(config.tdd is not None and config.tdd.uplink_db is not None)
+    if uplinks:
         grids.append(uplink_grid(config, main, slot, rng))
-    wave = OfdmWaveform("NR", "nr", main.band, grids, rate, duration, {"n_rb": blocks, **described(config)})
+    wave = OfdmWaveform("NR", "nr", main.band, grids, rate, duration, {"n_rb": blocks, **described(config)},
+                        uplinks)
     return wave if config.lte is None else share_with_lte(config, wave, rng)
 
 

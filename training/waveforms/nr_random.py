@@ -114,7 +114,7 @@ def random_tdd(d: Draw, scs: float) -> Tdd:
         length = d.pick([n for n in (2, 4, 5, 8, 10, 16, 20) if slots % n == 0])
         up = d.integer(0, max(0, length - 2))
         pattern = "D" * (length - 1 - up) + "S" + "U" * up
-    downlink, uplink = d.pick(((10, 2), (6, 4), (12, 1), (11, 3), (4, 4), (9, 2), (0, 0)))
+    downlink, uplink = d.pick(((10, 2), (6, 4), (12, 1), (11, 1), (4, 4), (9, 2), (0, 0)))
     if (downlink, uplink) == (0, 0):
         downlink = d.integer(1, 12)
         uplink = d.integer(0, 13 - downlink)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -61,12 +62,19 @@ class Grid:
         inside = ((start < duration) & (start + cp + 1 / self.scs > 0)).nonzero()[0]
         return slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0)
 
-    def active_band(self, duration: float) -> tuple[float, float] | None:
-        """Lowest to highest frequency sent in [0, duration), Hz; None when nothing is."""
-        used = self.power[self.heard(duration)].sum(0).nonzero()
+    def active_band(
+        self, duration: float, least: float = -math.inf, most: float = math.inf
+    ) -> tuple[float, float] | None:
+        """Lowest to highest frequency sent in [0, duration) between `least` and `most`, Hz; None when nothing is."""
+        low, high = self.band
+        begin = max(0, math.floor((max(least, low) - low) / self.scs + 1e-6))
+        end = min(self.subcarriers, math.ceil((min(most, high) - low) / self.scs - 1e-6))
+        if end <= begin:
+            return None
+        used = self.power[self.heard(duration), begin:end].sum(0).nonzero()
         if not len(used):
             return None
-        low = self.first_subcarrier - self.scs / 2
+        low += begin * self.scs
         return low + int(used[0]) * self.scs, low + (int(used[-1]) + 1) * self.scs
 
 
@@ -76,6 +84,7 @@ class OfdmWaveform:
 
     nfft: FFT size at `native_rate`, the same rate for every grid (nfft x scs of the first grid).
     info: what the generator chose (cell identity, bandwidth, load...), plain JSON types.
+    uplinks: how many of the grids, the last ones, are what terminals send.
     """
 
     label: str
@@ -85,6 +94,7 @@ class OfdmWaveform:
     native_rate: float
     duration: float
     info: dict = field(default_factory=dict)
+    uplinks: int = 0
 
     def to(self, device: torch.device) -> OfdmWaveform:
         """The same with its grids there; itself where they are, with what has been worked out of them."""
@@ -94,8 +104,20 @@ class OfdmWaveform:
 
     @cached_property
     def active(self) -> tuple[float, float] | None:
-        bands = [b for b in (g.active_band(self.duration) for g in self.grids) if b]
+        return self.active_in(self.duration)
+
+    def active_in(
+        self, duration: float, least: float = -math.inf, most: float = math.inf
+    ) -> tuple[float, float] | None:
+        """`Grid.active_band` of all grids together."""
+        bands = [b for b in (g.active_band(duration, least, most) for g in self.grids) if b]
         return (min(b[0] for b in bands), max(b[1] for b in bands)) if bands else None
+
+    @property
+    def has_downlink(self) -> bool:
+        """Whether the base station itself sends anything."""
+        own = self.grids[: len(self.grids) - self.uplinks]
+        return any(grid.active_band(self.duration) for grid in own)
 
     def iq(self, count: int) -> torch.Tensor:
         """-> complex64 [count] at `native_rate`; a resource element of power 1 carries power scs (density 1 per Hz)."""

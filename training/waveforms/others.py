@@ -92,8 +92,12 @@ class Chirps:
 
     @property
     def active(self) -> tuple[float, float] | None:
-        first = math.ceil((-self.length - self.offset) / self.period) * self.period + self.offset
-        return self.carrier if first < self.duration else None
+        return self.carrier if self.sends(0.0, self.duration) else None
+
+    def sends(self, begin: float, end: float) -> bool:
+        """Whether anything is sent between two times, s."""
+        first = math.ceil((begin - self.length - self.offset) / self.period) * self.period + self.offset
+        return first < end
 
     def iq(self, count: int) -> torch.Tensor:
         """-> complex64 [count] at `native_rate`."""

@@ -41,8 +41,11 @@ class Shaped:
 
     @cached_property
     def active(self) -> tuple[float, float] | None:
-        sends = ((self.on[:, 0] < self.duration) & (self.on[:, 1] > 0)).any()
-        return self.carrier if bool(sends) else None
+        return self.carrier if self.sends(0.0, self.duration) else None
+
+    def sends(self, begin: float, end: float) -> bool:
+        """Whether anything is sent between two times, s."""
+        return bool(((self.on[:, 0] < end) & (self.on[:, 1] > begin)).any())
 
     def iq(self, count: int) -> torch.Tensor:
         """-> complex64 [count] at `native_rate`."""

@@ -22,6 +22,10 @@ class Waveform(Protocol):
     active: tuple[float, float] | None  # Hz, lowest to highest frequency really sent; None: silent throughout
     native_rate: float  # samples/s at which `iq` is exact
 
+    def sends(self, begin: float, end: float) -> bool:
+        """Whether anything is sent between two times, s. Of an `OfdmWaveform` the grids say it."""
+        ...
+
     def iq(self, count: int) -> torch.Tensor:
         """-> complex64 [count], the first `count` samples at `native_rate`."""
         ...
