@@ -15,6 +15,8 @@ from training.waveforms.ofdm import Grid
 
 LOBE_STEPS = 32  # samples of the lobe per column
 MOST_UNEVEN = 8.0  # a row that is loud for a ninth of its time
+ENDLESS = 1e12  # samples of a symbol without a change: what is left is the window's own lobe
+REACH = 2  # bands on either side of a subcarrier in which its symbols' changes are followed
 NEAR = 6  # columns beside a grid in which every subcarrier's lobe is drawn by itself
 
 # PyTorch's default, said aloud: until it is, 2.11 and 2.12 warn in every process, `check_invariants` or not
@@ -131,46 +133,77 @@ def hann_energy(x: np.ndarray) -> np.ndarray:
 
 
 class Lobe:
-    """What a subcarrier puts into the columns: the window's lobe over symbols of a given length."""
+    """What a subcarrier puts into the columns: the window's lobe over symbols of a given length, s, made at native_rate."""
 
-    def __init__(self, frame: Frame, symbol: float):
+    def __init__(self, frame: Frame, symbol: float, native_rate: float):
         self.frame = frame
-        self.key = frame.columns, round(symbol * frame.samp_rate, 3)
+        self.key = frame.columns, round(symbol * frame.samp_rate, 3), round(native_rate / frame.samp_rate, 4)
 
-    def near(self, freqs: np.ndarray, gain: np.ndarray) -> tuple[int, torch.Tensor]:
+    def near(self, freqs: np.ndarray, sent: np.ndarray, heard: np.ndarray, passes: np.ndarray) -> tuple[int, torch.Tensor]:
         """Subcarriers at freqs [K], Hz -> (first of the columns on and beside them, density in those float32 [K, ...]).
 
-        gain: [K], a subcarrier's power for a resource element of power 1. What passes one end of the band comes in at
-        the other, so the columns count modulo F from the first, which may be below 0."""
-        columns = self.frame.columns
+        sent: [K], a subcarrier's power in front of the receiver for a resource element of power 1; heard: what the receiver
+        lets through there, and, beyond the band, lets fold in. The window's own lobe comes with the subcarrier; what
+        symbols' changes put beside that is in the air, and has the power gain of its own place: passes, [F]. Of subcarriers
+        that reach beyond the band these columns are all."""
+        columns, rate = self.frame.columns, np.float32(self.frame.samp_rate)
         position = freqs / self.frame.column_hz + columns // 2
         low, high = math.floor(position[0]) - NEAR, math.ceil(position[-1]) + NEAR
-        count = min(high + 1 - low, columns)
+        if low < 0 or high >= columns:
+            low, high = 0, columns - 1
+        count = high + 1 - low
         turns, phase = np.divmod(-np.rint(position * LOBE_STEPS).astype(np.int64), LOBE_STEPS)
         begin = torch.from_numpy(phase * (2 * columns) + (low + turns) % columns)
-        lobes = _lobe_phases(*self.key).unfold(0, count, 1).index_select(0, begin)
-        return low, lobes.mul_(torch.from_numpy((gain / self.frame.samp_rate).astype(np.float32))[:, None])
+        lobes = _window_phases(columns).unfold(0, count, 1).index_select(0, begin).mul_(_column(sent * heard / rate))
+        wide = 2 * REACH * columns
+        begin = torch.from_numpy(phase * wide + (low + turns + REACH * columns).clip(0, wide - count))
+        beside = _beside_phases(*self.key).unfold(0, count, 1).index_select(0, begin).mul_(_column(sent / rate))
+        beside.mul_(torch.from_numpy(passes[low : high + 1].astype(np.float32)))
+        return low, lobes.add_(beside).clamp_(min=0)
 
-    def far(self, freqs: np.ndarray, gain: np.ndarray, others: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    def far(
+        self, freqs: np.ndarray, sent: np.ndarray, passes: np.ndarray, others: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """What reaches the columns `others` from subcarriers taken together in up to 32 parts: float32 [K, parts], and
         their density [parts, others]. A distant tail ends at the band's edge."""
         count = len(freqs)
         size = -(-count // min(32, count))
         part = np.arange(count) // size
         join = np.zeros((count, part[-1] + 1), np.float32)
-        join[np.arange(count), part] = gain
+        join[np.arange(count), part] = sent
         members = np.minimum(np.arange(size * (part[-1] + 1)), count - 1).reshape(-1, size)
         position = freqs[members].mean(1) / self.frame.column_hz + self.frame.columns // 2
         away = np.abs(others * LOBE_STEPS - np.rint(position * LOBE_STEPS).astype(np.int64)[:, None])  # a lobe is even
-        table = lobe_table(*self.key).numpy()
-        tails = table[np.minimum(away, len(table) // 2)]
-        return torch.from_numpy(join), torch.from_numpy(tails / np.float32(self.frame.samp_rate))
+        tails = _line(*self.key).numpy().take(away, mode="clip") * (passes[others] / self.frame.samp_rate).astype(np.float32)
+        return torch.from_numpy(join), torch.from_numpy(tails)
 
 
-@lru_cache(maxsize=256)
-def _lobe_phases(columns: int, symbol_samples: float) -> torch.Tensor:
-    """`lobe_table` sorted into LOBE_STEPS phases of one sample a column, each twice round: float32 [64 columns]."""
-    phases = lobe_table(columns, symbol_samples).view(columns, LOBE_STEPS).T
+def _column(values: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(values.astype(np.float32))[:, None]
+
+
+@lru_cache(maxsize=128)
+def _line(columns: int, symbol_samples: float, native: float) -> torch.Tensor:
+    """`lobe_table` before it comes in at the band's other end, as it does at those of the native rate, which is `native`
+    times the band's: float32 by distance, LOBE_STEPS a column, up to REACH F."""
+    finer = 2 * REACH
+    line = lobe_table(finer * columns, finer * symbol_samples)[: REACH * columns * LOBE_STEPS + 1] / finer
+    turn = (torch.arange(len(line)) * (math.pi / (native * columns * LOBE_STEPS))).clamp(max=0.95 * math.pi)
+    return line / torch.sinc(turn / math.pi).square()  # tails fall with the square of the distance, and so add up to this
+
+
+@lru_cache(maxsize=128)
+def _beside_phases(columns: int, symbol_samples: float, native: float) -> torch.Tensor:
+    """What symbols' changes add to the window's own lobe, or take from it, by columns from -REACH F to REACH F, sorted
+    into LOBE_STEPS phases of one sample a column: float32 [64 REACH F]."""
+    half = _line(columns, symbol_samples, native) - _line(columns, ENDLESS, native)
+    return torch.cat([half[1:].flip(0), half[:-1]]).view(-1, LOBE_STEPS).T.reshape(-1)
+
+
+@lru_cache(maxsize=16)
+def _window_phases(columns: int) -> torch.Tensor:
+    """The window's own lobe sorted into LOBE_STEPS phases of one sample a column, each twice round: float32 [64 F]."""
+    phases = lobe_table(columns, ENDLESS).view(columns, LOBE_STEPS).T
     return torch.cat([phases, phases], 1).reshape(-1)
 
 

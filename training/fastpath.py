@@ -10,13 +10,24 @@ length (`Lobe`). Channel and receiver act on power; `fast_speckle` then adds wha
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
 
-from training.fast_mixing import LOBE_STEPS, NEAR, Frame, Lobe, change_bursts, hann_energy, lobe_table, time_weights
+from training.fast_mixing import (
+    ENDLESS,
+    LOBE_STEPS,
+    NEAR,
+    Frame,
+    Lobe,
+    change_bursts,
+    hann_energy,
+    lobe_table,
+    time_weights,
+)
 from training.fast_speckle import NEXT_COLUMN, looks_variance, speckle
 from training.scene_dice import stream
 from training.scene_model import LEAD, Emitter, Scene, response_taps
@@ -53,8 +64,8 @@ def expected_density(scene: Scene, frame: Frame) -> tuple[torch.Tensor, torch.Te
         if isinstance(emitter.waveform, OfdmWaveform):
             add_grids(total, steady, emitter, frame, receiver)
         else:
-            here, density = smooth_density(emitter, frame, response)
-            total[:, here] += density
+            for here, density in smooth_densities(emitter, frame, receiver):
+                total[:, here] += density
     if receiver:
         lines = flicker = 0.0
         if receiver.lines():
@@ -75,18 +86,22 @@ def add_grids(total: torch.Tensor, steady: torch.Tensor, emitter: Emitter, frame
     """Adds one emitter's grids to `expected_density`'s two results, in place."""
     level = emitter.gain(frame.duration)
     fading = _Fading(emitter, frame)
-    own = _nearest(frame, emitter)
-    passed = emitter.filter_gain(own).square() * (own.abs() < emitter.waveform.native_rate / 2)
+    own = frame.freqs - emitter.center
+    beside = emitter.filter_gain(own).square()
+    if receiver:
+        beside *= receiver.power_response(frame.freqs / frame.samp_rate)
     for grid in emitter.waveform.grids:
         used = grid.power.sum(0).nonzero()
         if not len(used):
             continue
-        mixed = _mix(grid, slice(int(used[0]), int(used[-1]) + 1), emitter.center, level, frame, receiver, fading)
-        density = mixed.density.mul_(passed.float())
+        span = slice(int(used[0]), int(used[-1]) + 1)
+        mixed = _mix(grid, span, emitter.center, level, frame, receiver, fading, beside.numpy(),
+                     emitter.waveform.native_rate)
+        density = mixed.density
         if fading.rows is not None:
             density *= fading.rows
         total += density
-        beside = density.roll(-1, 1)
+        next_ = density.roll(-1, 1)
         uneven = mixed.uneven * looks_variance(frame)
         first = mixed.low % frame.columns
         for begin, end, skip in ((first, min(first + len(mixed.own), frame.columns), 0),
@@ -98,11 +113,11 @@ def add_grids(total: torch.Tensor, steady: torch.Tensor, emitter: Emitter, frame
             steady[0, :, here].addcmul_(shared, density[:, here] * mixed.spread[:, share])
             steady[2, :-1, here].addcmul_(shared[:-1], density[1:, here] * mixed.along[:-1, share])
             shared = density[:, here] * mixed.beside[share]
-            steady[1, :, here].addcmul_(shared, beside[:, here] * mixed.spread[:, share])
+            steady[1, :, here].addcmul_(shared, next_[:, here] * mixed.spread[:, share])
             # looks at a row that is loud for a part of it are fewer than they seem: the opposite of calm
             fewer = density[:, here] * uneven[:, share]
             steady[0, :, here].addcmul_(fewer, density[:, here], value=-1)
-            steady[1, :, here].addcmul_(fewer, beside[:, here], value=-NEXT_COLUMN)
+            steady[1, :, here].addcmul_(fewer, next_[:, here], value=-NEXT_COLUMN)
 
 
 @dataclass
@@ -121,8 +136,9 @@ class _Mixed:
 
 
 def _mix(grid: Grid, used: slice, center: float, level: float, frame: Frame, receiver: object | None,
-         fading: _Fading) -> _Mixed:
-    """Resource elements of the subcarriers `used` -> pixels. center: Hz; level: density of an element of power 1."""
+         fading: _Fading, passes: np.ndarray, native_rate: float) -> _Mixed:
+    """Resource elements of the subcarriers `used` -> pixels. center: Hz; level: density of an element of power 1. passes:
+    power gain at each column for what symbols' changes put there, by the transmitter's filter and the receiver's."""
     power = grid.power[:, used]
     group = max(1, int(frame.column_hz / (6 * grid.scs)))  # subcarriers that one column cannot tell apart
     if group > 1:
@@ -130,19 +146,21 @@ def _mix(grid: Grid, used: slice, center: float, level: float, frame: Frame, rec
         power = sum((power[:, i::group] for i in range(1, group)), power[:, ::group])
     middle = used.start + (group - 1) / 2 + group * np.arange(power.shape[1])
     own = grid.first_subcarrier + middle * grid.scs  # Hz from the emitter's centre
-    sky = torch.from_numpy(own + center)
-    heard = fading.mean(torch.from_numpy(own)) * (receiver.band_edge(sky / frame.samp_rate) if receiver
-                                                  else (sky.abs() < frame.samp_rate / 2).double())
-    gain = heard.numpy() * (grid.scs * level)
-    lobe = Lobe(frame, grid.prefix + 1 / grid.scs)
-    low, lobes = lobe.near(sky.numpy(), gain)
+    sky = own + center
+    sent = fading.mean(torch.from_numpy(own)).numpy() * (grid.scs * level)
+    if receiver:
+        heard = receiver.band_edge(torch.from_numpy(sky / frame.samp_rate)).numpy()
+    else:
+        heard = (np.abs(sky) < frame.samp_rate / 2).astype(float)
+    lobe = Lobe(frame, grid.prefix + 1 / grid.scs, native_rate)
+    low, lobes = lobe.near(sky, sent, heard, passes)
     width = lobes.shape[1]
-    join, tails = lobe.far(sky.numpy(), gain, np.arange(low + width, low + frame.columns) % frame.columns)
+    join, tails = lobe.far(sky, sent, passes, np.arange(low + width, low + frame.columns) % frame.columns)
     # users side by side differ in level and in how it changes: a weak one is not to get the calm of a strong one
     size = -(-power.shape[1] // min(MOST_PARTS, max(1, (width - 2 * NEAR) // LEAST_COLUMNS)))
     by_part = torch.stack([part.sum(1) for part in power.split(size, 1)], 1)
     in_time, *courses = time_weights(grid, frame, by_part.T)
-    place = sky.numpy() / frame.column_hz + frame.columns // 2 - low  # of each subcarrier, in columns
+    place = sky / frame.column_hz + frame.columns // 2 - low  # of each subcarrier, in columns
     nearest = np.rint((np.arange(width) - place[0]) * (frame.column_hz / grid.scs / group))
     nearest = nearest.clip(0, power.shape[1] - 1).astype(np.int64)
     spread, along, uneven = (course.index_select(1, torch.from_numpy(nearest // size)) for course in courses)
@@ -198,9 +216,11 @@ def _seen_twice(cp: float) -> float:
 
 
 def _nearest(frame: Frame, emitter: Emitter) -> torch.Tensor:
-    """Columns' frequencies from the emitter's centre; float64 [F]. What folds back in counts where it was sent."""
+    """Columns' frequencies from the emitter's centre; float64 [F]. Where nothing of it stands, what folds back in counts as
+    where it was sent."""
     own = frame.freqs - emitter.center
-    return own - frame.samp_rate * torch.round(own / frame.samp_rate)
+    folded = own - frame.samp_rate * torch.round(own / frame.samp_rate)
+    return torch.where(own.abs() < emitter.waveform.native_rate / 2, own, folded)
 
 
 class _Fading:
@@ -249,25 +269,28 @@ def _interp(x: torch.Tensor, xp: torch.Tensor, fp: torch.Tensor) -> torch.Tensor
 
 # --- emitters that know their own density ---------------------------------------------------------------------------
 
-def smooth_density(emitter: Emitter, frame: Frame, response: torch.Tensor | None) -> tuple[slice, torch.Tensor]:
+def smooth_densities(emitter: Emitter, frame: Frame, receiver: object | None) -> Iterator[tuple[slice, torch.Tensor]]:
     """-> the columns where an emitter with a `psd` of its own shows, and its density there, float32 [T, ...], seen through
-    the window's lobe."""
+    the window's lobe: in the band, and where a receiver lets it fold in from either side."""
     waveform = emitter.waveform
-    own = frame.freqs - emitter.center
-    sent = np.flatnonzero(np.abs(own.numpy()) < (waveform.native_rate + frame.column_hz) / 2)
-    if not len(sent):
-        return slice(0), torch.zeros(frame.rows, 0)
-    low, high = int(sent[0]) - LOBE_REACH, int(sent[-1]) + LOBE_REACH + 1
-    here = slice(low, high) if low >= 0 and high <= frame.columns else slice(frame.columns)
-    density = waveform.psd(frame.row_edges + LEAD, own[here], frame.column_hz)
-    fading = _Fading(emitter, frame, here)
-    if emitter.channel is not None:
-        density *= fading.mean(own).float()[here]
-        if fading.rows is not None:
-            density *= fading.rows
-    if response is not None:
-        density *= response.float()[here]
-    return here, _through_lobe(density).mul_(emitter.gain(frame.duration))
+    for turn in (0, -1, 1) if receiver else (0,):
+        sky = frame.freqs + turn * frame.samp_rate
+        own = sky - emitter.center
+        sent = np.flatnonzero(np.abs(own.numpy()) < (waveform.native_rate + frame.column_hz) / 2)
+        if not len(sent):
+            continue
+        low, high = int(sent[0]) - LOBE_REACH, int(sent[-1]) + LOBE_REACH + 1
+        here = slice(low, high) if low >= 0 and high <= frame.columns else slice(frame.columns)
+        density = waveform.psd(frame.row_edges + LEAD, own[here], frame.column_hz)
+        fading = _Fading(emitter, frame, here)
+        if emitter.channel is not None:
+            density *= fading.mean(own).float()[here]
+            if fading.rows is not None:
+                density *= fading.rows
+        if receiver:
+            place = sky[here] / frame.samp_rate
+            density *= (receiver.band_edge(place) if turn else receiver.power_response(place)).float()
+        yield here, _through_lobe(density).mul_(emitter.gain(frame.duration))
 
 
 def _through_lobe(density: torch.Tensor) -> torch.Tensor:
@@ -279,7 +302,7 @@ def _through_lobe(density: torch.Tensor) -> torch.Tensor:
 
 @lru_cache(maxsize=1)
 def _column_lobe() -> tuple[float, float, float]:
-    table = lobe_table(256, 1e12).double()
+    table = lobe_table(256, ENDLESS).double()
     cells = [float(table[torch.arange(-LOBE_STEPS // 2, LOBE_STEPS // 2) + c * LOBE_STEPS].sum()) for c in range(3)]
     total = cells[0] + 2 * cells[1] + 2 * cells[2]
     return tuple(c / total for c in cells)

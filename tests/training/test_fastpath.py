@@ -136,6 +136,40 @@ def test_linear_faults_agree():
     assert expected[folded][4:30].mean() > 3 * expected[40:60].mean()  # so there is something to agree on
 
 
+STEEP = Receiver(edge=0.36, edge_db=20, fold_db=80)
+# what reaches beyond the band, or stands at its end: rate, ms, in-band SNR, centre, waveform, its parameters, receiver
+CUT = {
+    "no tail comes in at the other end": (15.36e6, 20, 40, -7.68e6, lte, FULL, None),
+    "nor where the band's end is inside": (15.36e6, 20, 40, 5.2e6, lte, FULL, Receiver(edge=0.45, edge_db=0, fold_db=80)),
+    "tails are filtered where they stand": (7.68e6, 20, 40, 0.0, lte, {**FULL, "bandwidth": 5e6}, STEEP),
+    "a slice": (2.4e6, 20, 30, -4e6, lte, {**FULL, "bandwidth": 20e6}, None),
+    "a slice of NR, folding": (5e6, 20, 30, 6e6, nr, {"load": "full", "bandwidth": 20e6, "scs": 30e3, "duplex": "fdd"},
+                               Receiver(edge=0.4, edge_db=6, fold_db=20)),
+    "what has no grid folds in": (15.36e6, 20, 30, 7.68e6, wcdma, {}, Receiver(edge=0.45, edge_db=3, fold_db=6)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_what_the_band_cuts_agrees(name):
+    rate, ms, snr, center, make, kw, receiver = CUT[name]
+    count = round(rate * ms * 1e-3)
+    rng = torch.Generator().manual_seed(1)
+    scene = Scene(rate, count, [Emitter(make(rng, count / rate, **kw), center, snr)], receiver, 1, "test")
+    off = 10 * torch.log10(fast_power(scene, clean=True).mean(0) / pixel_power(scene_iq(scene)[None])[0].mean(0))
+    assert off[2:-2].abs().quantile(0.95) < 0.8 and off[2:-2].abs().max() < 2.5
+
+
+def test_a_slice_fades_as_the_part_of_the_carrier_that_it_shows():
+    """More than half the rate from the carrier's centre."""
+    rate, count = 5e6, 100_000
+    rng = torch.Generator().manual_seed(2)
+    waveform = lte(rng, count / rate, **{**FULL, "bandwidth": 20e6})
+    scene = Scene(rate, count, [Emitter(waveform, -6e6, 40, make_channel("A", 3e-7, 100, rng))], None, 1, "test")
+    ratio = fast_power(scene, clean=True) / pixel_power(scene_iq(scene)[None])[0]
+    course = 10 * torch.log10(ratio.reshape(16, 16, 256).mean((1, 2)))
+    assert course.std() < 0.4
+
+
 def test_floor_level_is_the_noise_density():
     scene = Scene(10e6, 200_000, [], None, 3, "test")
     window = torch.hann_window(256).square().sum()
