@@ -86,8 +86,7 @@ def add_grids(total: torch.Tensor, steady: torch.Tensor, emitter: Emitter, frame
     """Adds one emitter's grids to `expected_density`'s two results, in place."""
     level = emitter.gain(frame.duration)
     fading = _Fading(emitter, frame)
-    own = frame.freqs - emitter.center
-    beside = emitter.filter_gain(own).square()
+    beside = emitter.filter_gain(frame.freqs - emitter.center).square()
     if receiver:
         beside *= receiver.power_response(frame.freqs / frame.samp_rate)
     for grid in emitter.waveform.grids:
@@ -103,27 +102,22 @@ def add_grids(total: torch.Tensor, steady: torch.Tensor, emitter: Emitter, frame
         total += density
         next_ = density.roll(-1, 1)
         uneven = mixed.uneven * looks_variance(frame)
-        first = mixed.low % frame.columns
-        for begin, end, skip in ((first, min(first + len(mixed.own), frame.columns), 0),
-                                 (0, first + len(mixed.own) - frame.columns, frame.columns - first)):
-            if end <= begin:
-                continue
-            here, share = slice(begin, end), slice(skip, skip + end - begin)
-            shared = density[:, here] * mixed.own[share]
-            steady[0, :, here].addcmul_(shared, density[:, here] * mixed.spread[:, share])
-            steady[2, :-1, here].addcmul_(shared[:-1], density[1:, here] * mixed.along[:-1, share])
-            shared = density[:, here] * mixed.beside[share]
-            steady[1, :, here].addcmul_(shared, next_[:, here] * mixed.spread[:, share])
-            # looks at a row that is loud for a part of it are fewer than they seem: the opposite of calm
-            fewer = density[:, here] * uneven[:, share]
-            steady[0, :, here].addcmul_(fewer, density[:, here], value=-1)
-            steady[1, :, here].addcmul_(fewer, next_[:, here], value=-NEXT_COLUMN)
+        here = slice(mixed.low, mixed.low + len(mixed.own))
+        own, after = density[:, here], next_[:, here]
+        shared = own * mixed.own
+        steady[0, :, here].addcmul_(shared, own * mixed.spread)
+        steady[2, :-1, here].addcmul_(shared[:-1], density[1:, here] * mixed.along[:-1])
+        steady[1, :, here].addcmul_(own * mixed.beside, after * mixed.spread)
+        # looks at a row that is loud for a part of it are fewer than they seem: the opposite of calm
+        fewer = own * uneven
+        steady[0, :, here].addcmul_(fewer, own, value=-1)
+        steady[1, :, here].addcmul_(fewer, after, value=-NEXT_COLUMN)
 
 
 @dataclass
 class _Mixed:
     """A grid's density [T, F], and what does not depend on phases of its square and of its products with its
-    neighbours, as shares of those: from column `low` on (modulo F) `own` and, for the next column, `beside`, float32
+    neighbours, as shares of those: from column `low` on `own` and, for the next column, `beside`, float32
     [columns], times `spread`, for the next row `along`, float32 [T, columns]. uneven: `time_weights`', of the same shape."""
 
     density: torch.Tensor
