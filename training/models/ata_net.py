@@ -30,11 +30,13 @@ def conv(inputs: int, outputs: int, size: int | tuple[int, int] = 3, stride: int
 
 
 class Residual(nn.Module):
-    """Two convolutions around a shortcut."""
+    """Two convolutions around a shortcut, the second along frequency alone."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(conv(width, width), nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width))
+        self.body = nn.Sequential(
+            conv(width, width), nn.Conv2d(width, width, (1, 3), padding=(0, 1), bias=False), nn.BatchNorm2d(width)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return functional.relu(x + self.body(x))
@@ -128,12 +130,13 @@ class AxisContext(nn.Module):
 
 
 class Up(nn.Module):
-    """Doubles the size, adds the encoder's features of that size, and mixes."""
+    """Doubles the size, adds the encoder's features of that size, and mixes them pixel by pixel: their neighbours were looked
+    at on the way down."""
 
     def __init__(self, below: int, beside: int) -> None:
         super().__init__()
         self.below = nn.Conv2d(below, beside, 1)
-        self.mix = conv(beside, beside)
+        self.mix = conv(beside, beside, 1)
 
     def forward(self, x: torch.Tensor, beside: torch.Tensor) -> torch.Tensor:
         return self.mix(functional.interpolate(self.below(x), scale_factor=2.0, mode="nearest") + beside)
@@ -165,7 +168,7 @@ class Along(nn.Module):
         super().__init__()
         self.enter = nn.Conv2d(inputs, width, 1)
         self.scaled = Scaled(scale, width)
-        self.blocks = nn.Sequential(*(Stride(width, reach) for reach in (1, 2, 4, 8, 16, 1)))
+        self.blocks = nn.Sequential(*(Stride(width, reach) for reach in (1, 2, 4, 8, 1)))
         self.leave = nn.Conv2d(width, outputs, 1)
         nn.init.normal_(self.leave.weight, std=0.01)
 
@@ -231,7 +234,7 @@ class Columns(nn.Module):
         self.fine = nn.Conv2d(4 * beside, inner, 1)
         self.picture = nn.Conv2d(2 + len(SHIFTS), inner, (1, 5), padding=(0, 2))
         self.scaled = Scaled(scale, inner)
-        self.blocks = nn.Sequential(*(Stride(inner, reach) for reach in (1, 2, 4, 8, 2, 1)))
+        self.blocks = nn.Sequential(*(Stride(inner, reach) for reach in (1, 2, 8, 1)))
         self.head = nn.Conv2d(inner, classes, 1)
 
     def forward(
