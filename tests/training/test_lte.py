@@ -11,11 +11,14 @@ import torch
 
 from training.cell_search_lte import search_lte
 from training.errors import DataError
+from training.waveforms.grants import on_and_off
 from training.waveforms.lte import LteConfig, lte_downlink, random_lte
 from training.waveforms.lte_config import DWPTS, LOADS, N_RB, NFFT, SCS, TDD_PATTERNS, UPPTS
 from training.waveforms.lte_control import PHICH_TDD, _places
-from training.waveforms.lte_load import allocation, on_and_off
+from training.waveforms.lte_load import allocation
 from training.waveforms.lte_signals import crs_frame, crs_sequences, mbsfn_rs, pss, sss
+from training.waveforms.nr_channels import pdsch_slots
+from training.waveforms.nr_config import Pdsch
 from training.waveforms.sequences import gold, gold_qpsk, qam, qpsk
 from training.waveforms.uplink import base_sequence, lte_uplink, random_uplink
 
@@ -436,13 +439,26 @@ def test_active_band_is_what_is_sent():
     assert -301 * SCS <= low < high <= 301 * SCS
 
 
-@pytest.mark.parametrize(("activity", "burst"), [(0.05, 2.0), (0.5, 8.0), (0.9, 20.0), (0.9, 1.0)])
+@pytest.mark.parametrize(
+    ("activity", "burst"), [(0.05, 2.0), (0.5, 8.0), (0.9, 20.0), (0.9, 1.0), (0.99, 5.0), (0.02, 1.0)]
+)
 def test_bursts_last_and_fill_as_asked(activity, burst):
     on = on_and_off(60_000, activity, burst, rng())
     runs = int((on[1:] & ~on[:-1]).sum())
     assert float(on.float().mean()) == pytest.approx(activity, rel=0.12)
     least = max(burst, activity / (1 - activity))  # pauses last a subframe at least
     assert float(on.sum()) / runs == pytest.approx(least, rel=0.12)
+
+
+@pytest.mark.parametrize(("activity", "burst"), [(0.1, 1.0), (0.1, 4.0), (0.9, 1.0)])
+def test_every_slot_of_a_stretch_is_as_likely_on(activity, burst):
+    """The state that a stretch begins in says how the next slot is only through the mean burst."""
+    source = rng()
+    lte = torch.stack([on_and_off(3, activity, burst, source) for _ in range(4000)])
+    user = Pdsch(((0, 6),), activity=activity, burst=burst)
+    nr = torch.stack([pdsch_slots(user, torch.arange(3), source) for _ in range(4000)])
+    for on in (lte, nr):
+        assert torch.allclose(on.float().mean(0), torch.full((3,), activity), atol=0.025)
 
 
 def test_allocations():

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a scheduler of either standard shares one slot out among several terminals."""
+"""When a scheduler of either standard has data to send, and how it shares one slot out among several terminals."""
 
 from __future__ import annotations
 
@@ -19,3 +19,19 @@ def shared_out(draws: int, blocks: int, fill: float, rng: torch.Generator) -> tu
     part = (torch.arange(blocks) >= cuts[..., None]).sum(1)
     granted = (torch.rand(draws, PARTS, generator=rng, device=rng.device) < fill).cpu()
     return granted.gather(1, part), part
+
+
+def on_and_off(count: int, activity: float, burst: float, rng: torch.Generator) -> torch.Tensor:
+    """bool [count]: on for `activity` of the time in the mean, in runs of `burst` slots or subframes in the mean."""
+    if activity >= 1:
+        return torch.ones(count, dtype=torch.bool)
+    if activity <= 0:
+        return torch.zeros(count, dtype=torch.bool)
+    burst = max(burst, activity / (1 - activity), 1.0)  # a pause lasts one slot at least
+    end, begin = 1 / burst, activity / (1 - activity) / burst
+    first, *draws = torch.rand(count + 1, generator=rng, device=rng.device).tolist()
+    on, found = first < activity, []
+    for draw in draws:
+        found.append(on)
+        on = draw >= end if on else draw < begin
+    return torch.tensor(found, dtype=torch.bool)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import torch
 
-from training.waveforms.grants import shared_out
+from training.waveforms.grants import on_and_off, shared_out
 from training.waveforms.lte_config import LteConfig
 
 
@@ -45,19 +45,3 @@ def allocation(config: LteConfig, index: torch.Tensor, rng: torch.Generator) -> 
         low = int(torch.rand(1, generator=rng) * (n_rb - config.system_info + 1))
         used[index % 20 == 5, low : low + config.system_info] = True
     return used * 10 ** ((config.pdsch_db + config.spread_db * level) / 20)
-
-
-def on_and_off(count: int, activity: float, burst: float, rng: torch.Generator) -> torch.Tensor:
-    """bool [count]: on for `activity` of the time in the mean, in runs of `burst` in the mean."""
-    if activity >= 1:
-        return torch.ones(count, dtype=torch.bool)
-    if activity <= 0:
-        return torch.zeros(count, dtype=torch.bool)
-    burst = max(burst, activity / (1 - activity), 1.0)  # a pause lasts one subframe at least
-    end, begin = 1 / burst, activity / (1 - activity) / burst
-    first, *draws = torch.rand(count + 1, generator=rng).tolist()
-    on, found = first < activity, []
-    for draw in draws:
-        found.append(on)
-        on = draw >= end if on else draw < begin
-    return torch.tensor(found)

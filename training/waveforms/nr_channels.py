@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from training.waveforms.grants import shared_out
+from training.waveforms.grants import on_and_off, shared_out
 from training.waveforms.nr_config import Coreset, CsiRs, Pdsch
 from training.waveforms.nr_tables import SYMBOLS, dmrs_symbols
 from training.waveforms.sequences import gold_qpsk, qam
@@ -49,20 +49,6 @@ class Canvas:
 
 def amplitude(db: float) -> float:
     return 10 ** (db / 20)
-
-
-def bursts(slots: int, activity: float, burst: float, rng: torch.Generator) -> torch.Tensor:
-    """bool [slots]: on for the share `activity` of slots, in runs of `burst` slots on average (a Markov chain)."""
-    if activity >= 1 or slots == 0:
-        return torch.full((slots,), activity > 0)
-    draws = torch.rand(slots, generator=rng, device=rng.device).tolist()
-    stop = 1 / max(burst, 1.0)
-    go = min(1.0, stop * activity / max(1 - activity, 1e-9))
-    on, state = [], draws[0] < activity
-    for draw in draws:
-        on.append(state)
-        state = draw >= stop if state else draw < go
-    return torch.tensor(on)
 
 
 # --- PDCCH ---------------------------------------------------------------------------------------------------------
@@ -170,7 +156,7 @@ def pdsch_slots(user: Pdsch, slot: torch.Tensor, rng: torch.Generator) -> torch.
     """bool [slots]: where `user` is scheduled."""
     if user.period:
         return (slot - user.offset) % user.period < user.burst
-    return bursts(len(slot), user.activity, user.burst, rng)
+    return on_and_off(len(slot), user.activity, user.burst, rng)
 
 
 # Subcarriers of a block that a CDM group's DM-RS takes: TS 38.211 7.4.1.1.2, types 1 and 2.

@@ -11,9 +11,9 @@ from functools import lru_cache
 import torch
 
 from training.errors import DataError
+from training.waveforms.grants import on_and_off
 from training.waveforms.lte_config import N_RB as LTE_N_RB
 from training.waveforms.lte_config import NFFT, SCS, TDD_PATTERNS, symbol_times
-from training.waveforms.lte_load import on_and_off
 from training.waveforms.nr_tables import N_RB as NR_N_RB
 from training.waveforms.nr_tables import symbol_times as nr_symbol_times
 from training.waveforms.ofdm import Grid, OfdmWaveform
