@@ -11,7 +11,7 @@ from training.waveforms.nr_channels import cce_of_reg
 from training.waveforms.nr_config import Coreset, CsiRs, Pdsch, Ssb
 from training.waveforms.nr_random import Draw, random_csi_rs
 from training.waveforms.nr_ssb import _payload_places
-from training.waveforms.nr_tables import SSB_SYMBOLS
+from training.waveforms.nr_tables import N_RB, SSB_SCS, SSB_SYMBOLS
 
 PCI, BLOCKS = 733, 52
 
@@ -119,12 +119,48 @@ def test_half_of_what_hardly_sends_stays_in_the_initial_bandwidth_part():
     assert any(c.csi_rs for c in configs) and any(len(c.coresets) > 1 for c in configs)
 
 
+# Blocks and symbols of CORESET 0 and its offsets from the sync block, by the spacings of both: TS 38.213 tables 13-1 to
+# 13-6.
+CORESET_0 = {
+    (15e3, 15e3): {(24, 2): {0, 2, 4}, (24, 3): {0, 2, 4}, (48, 1): {12, 16}, (48, 2): {12, 16}, (48, 3): {12, 16},
+                   (96, 1): {38}, (96, 2): {38}, (96, 3): {38}},
+    (15e3, 30e3): {(24, 2): {5, 6, 7, 8}, (24, 3): {5, 6, 7, 8}, (48, 1): {18, 20}, (48, 2): {18, 20}, (48, 3): {18, 20}},
+    (30e3, 15e3): {(48, 1): {2, 4, 6}, (48, 2): {2, 4, 6}, (48, 3): {2, 4, 6},
+                   (96, 1): {0, 28, 56}, (96, 2): {0, 28, 56}, (96, 3): {0, 28, 56}},
+    (30e3, 30e3): {(24, 2): {0, 1, 2, 3, 4}, (24, 3): {0, 1, 2, 3, 4}, (48, 1): {0, 12, 14, 16, 28},
+                   (48, 2): {0, 12, 14, 16, 28}, (48, 3): {0, 28}},
+}  # fmt: skip
+
+
+def test_coreset_0_is_one_that_a_broadcast_can_name():
+    """Any other cell has an ordinary CORESET, as have carriers narrower than CORESET 0 and those of 60 kHz."""
+    seen, other = set(), 0
+    for seed in range(600):
+        config = random_nr(rng(seed))
+        zero = config.coresets[0]
+        blocks = N_RB[round(config.scs)][round(config.bandwidth / 1e6)]
+        assert zero.prb_start >= 0 and zero.prb_start + zero.prbs <= blocks
+        l0 = {user.dmrs_l0 for user in config.pdsch}
+        assert l0 != {2} or max(c.symbols for c in config.coresets) < 3  # TS 38.211 7.3.2.2
+        if not zero.zero:
+            other += 1
+            assert not any(user.period for user in config.pdsch)
+            continue
+        own = SSB_SCS[config.ssb.case]
+        edge = config.ssb.first_subcarrier - own / 2  # the carrier's lower edge is half a subcarrier below its first
+        lowest = -(6 * blocks + 0.5) * config.scs
+        under = int((edge - lowest) / (12 * config.scs) + 1e-6)
+        assert under - zero.prb_start in CORESET_0[own, config.scs][zero.prbs, zero.symbols]
+        seen.add((own, config.scs, zero.prbs))
+    assert len(seen) == 9 and 40 < other < 240
+
+
 def test_random_carriers_have_a_coreset_0_and_sib1_inside_it():
     found = 0
     for seed in range(40):
         config = random_nr(rng(seed), bandwidth=20e6, scs=15e3)
-        assert [c.zero for c in config.coresets] == [True, False][: len(config.coresets)]
         zero = config.coresets[0]
+        assert not any(c.zero for c in config.coresets[1:])
         for user in config.pdsch:
             if user.period:
                 (first, count), *_ = user.prbs

@@ -14,7 +14,7 @@ from training.errors import DataError
 from training.waveforms.grants import SHARED_OUT
 from training.waveforms.lte_config import UPLINK_DB
 from training.waveforms.nr_config import Coreset, CsiRs, NrConfig, Pdsch, Ssb, Tdd
-from training.waveforms.nr_tables import N_RB, SSB_PERIODS, SSB_SCS, n_rb
+from training.waveforms.nr_tables import CORESET_0, CORESET_0_WIDE, N_RB, SSB_PERIODS, SSB_SCS, n_rb
 
 # MHz: as often where LTE lives as where only NR does.
 _BANDWIDTHS = {5: 2, 10: 4, 15: 3, 20: 5, 25: 1, 30: 1.5, 35: 0.5, 40: 2, 45: 0.5, 50: 1.5,
@@ -89,13 +89,13 @@ def random_nr(rng: torch.Generator, **fixed) -> NrConfig:
     config.ssb = random_ssb(d, scs, blocks) if not d.chance(0.04) else None
     l0 = d.pick((2, 3))
     quiet = load in ("idle", "light") and d.chance(QUIET_SHARE)
-    control = random_coresets(d, blocks, load, config.ssb, scs, quiet)
+    control = random_coresets(d, config, blocks, load, l0, quiet)
     region = (control[0].prb_start, control[0].prbs) if quiet else (0, blocks)
     users = random_users(d, region, load, l0, control[-1].symbols if d.chance(0.8) else d.integer(0, 3))
     if quiet and d.chance(0.5):  # while a terminal connects, slot after slot
         for user in users:
             user.activity, user.burst, user.fill = d.log_uniform(0.2, 1.0), d.log_uniform(2, 20), d.uniform(0.1, 1.0)
-    if control and d.chance(0.6):
+    if control[0].zero and d.chance(0.6):
         users.insert(0, _system_information(d, control[0], scs, l0))
     config.coresets, config.pdsch = tuple(control), tuple(users)
     config.csi_rs = () if quiet else random_csi_rs(d, blocks, scs)
@@ -153,22 +153,51 @@ def random_ssb(d: Draw, scs: float, blocks: int) -> Ssb | None:
     return Ssb(case, tuple(i in sent for i in range(count)), first, period, offset, power)
 
 
-def random_coresets(d: Draw, blocks: int, load: str, ssb: Ssb | None, scs: float, quiet: bool) -> list[Coreset]:
-    """CORESET 0 near the sync block and, often, one for the users; of a quiet carrier that one alone, and narrow."""
-    size = d.pick([n for n in ((24, 48) if quiet else (24, 48, 96)) if n <= blocks] or [blocks // 6 * 6])
-    near = round((ssb.first_subcarrier / scs + 6 * blocks) / 12) if ssb else d.integer(0, blocks)
-    start = min(max(0, near - d.integer(0, max(0, size - 20))), blocks - size)
+def random_coreset_0(d: Draw, config: NrConfig, blocks: int, l0: int, widest: int) -> tuple[int, int, int] | None:
+    """-> first block, blocks and symbols of a CORESET 0 that TS 38.213 13 has for the sync block's place; None where it
+    has none of up to `widest` blocks, and the cell is one that terminals are sent to by another."""
+    ssb, scs = config.ssb, config.scs
+    if ssb is None:
+        return None
+    own = SSB_SCS[ssb.case]
+    # the block under the sync block's lower edge
+    under = math.floor((ssb.first_subcarrier + 6 * blocks * scs - (own - scs) / 2) / (12 * scs) + 1e-9)
+    known = CORESET_0.get((own, round(scs)), ())
+    if config.bandwidth >= 40e6 and d.chance(0.3):  # as carriers of that width are in bands of either kind
+        known = CORESET_0_WIDE.get((own, round(scs)), known)
+    fit = {}
+    for size, symbols, offsets in known:
+        starts = [under - offset for offset in offsets if 0 <= under - offset <= blocks - size]
+        if size <= widest and starts:
+            fit[size] = (starts, [n for n in symbols if n <= l0])
+    if not fit:
+        return None
+    size = d.pick(list(fit))
+    starts, symbols = fit[size]
+    return d.pick(starts), size, d.pick(symbols)
+
+
+def random_coresets(d: Draw, config: NrConfig, blocks: int, load: str, l0: int, quiet: bool) -> list[Coreset]:
+    """CORESET 0, or another where the cell has none, and, often, one for the users; of a quiet carrier the first alone,
+    and narrow. Three symbols only where the DM-RS of PDSCH begin on the fourth (TS 38.211 7.3.2.2)."""
+    scs = config.scs
+    zero = random_coreset_0(d, config, blocks, l0, 48 if quiet else 96)
+    if zero is None:
+        size = d.pick([n for n in ((24, 48) if quiet else (24, 48, 96)) if n <= blocks] or [blocks // 6 * 6])
+        first = d.integer(0, blocks - size), size, d.integer(1, l0)
+    else:
+        first = zero
     period = round(d.pick((0.005, 0.010, 0.020, 0.020, 0.040)) * scs / 15)
-    symbols = d.integer(1, 3)
+    start, size, symbols = first
     control = [
-        Coreset(start, size, symbols, 0, period, d.integer(0, period - 1), 1.0, (4, 8, 16), zero=True),
+        Coreset(start, size, symbols, 0, period, d.integer(0, period - 1), 1.0, (4, 8, 16), zero=zero is not None),
     ]
     if quiet or (load == "idle" and d.chance(0.6)):
         return control
     wide = blocks // 6 * 6
     prbs = wide if d.chance(0.6) else 6 * d.integer(1, wide // 6)
     mean = {"idle": 0.05, "light": 0.4, "bursty": 1.0, "partial": 1.5, "full": 3.0}[load] * d.uniform(0.3, 1.7)
-    symbols = d.integer(1, 3)
+    symbols = d.integer(1, l0)
     bundle = d.pick((0, 6, 3 if symbols == 3 else 2))
     levels = d.pick(((1, 2, 4), (2, 4, 8), (4,), (2, 4, 8, 16)))
     start = d.integer(0, blocks - prbs)

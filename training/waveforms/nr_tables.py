@@ -31,6 +31,20 @@ SSB_SYMBOLS: dict[str, dict[int, tuple[int, ...]]] = {
 SSB_SCS = {"A": 15000, "B": 30000, "C": 30000}
 SSB_PERIODS = (0.005, 0.010, 0.020, 0.040, 0.080, 0.160)  # s; TS 38.331 ssb-periodicityServingCell
 
+# CORESET 0: blocks, symbols it may take, and the blocks from its first to the one under the sync block's first, by the
+# spacings of sync block and carrier; TS 38.213 tables 13-1 to 13-4, and, of bands whose carriers are 40 MHz or wider,
+# 13-5 and 13-6.
+CORESET_0: dict[tuple[int, int], tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...]] = {
+    (15000, 15000): ((24, (2, 3), (0, 2, 4)), (48, (1, 2, 3), (12, 16)), (96, (1, 2, 3), (38,))),
+    (15000, 30000): ((24, (2, 3), (5, 6, 7, 8)), (48, (1, 2, 3), (18, 20))),
+    (30000, 15000): ((48, (1, 2, 3), (2, 6)), (96, (1, 2, 3), (28,))),
+    (30000, 30000): ((24, (2, 3), (0, 1, 2, 3, 4)), (48, (1, 2), (12, 14, 16))),
+}
+CORESET_0_WIDE: dict[tuple[int, int], tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...]] = {
+    (30000, 15000): ((48, (1, 2, 3), (4,)), (96, (1, 2, 3), (0, 56))),
+    (30000, 30000): ((24, (2, 3), (0, 4)), (48, (1, 2, 3), (0, 28))),
+}
+
 
 def n_rb(bandwidth: float, scs: float) -> int:
     """Resource blocks of a channel `bandwidth` Hz wide at spacing `scs` Hz; DataError where there is none."""
