@@ -20,12 +20,13 @@ from training.waveforms.nr_config import Coreset, CsiRs, NrConfig, Pdsch, Ssb, T
 from training.waveforms.nr_dss import share_with_lte
 from training.waveforms.nr_random import random_nr
 from training.waveforms.nr_tables import SSB_SCS, SYMBOLS, n_rb, slot_length, symbol_times
-from training.waveforms.nr_uplink import uplink_grid
 from training.waveforms.ofdm import Grid, OfdmWaveform
+from training.waveforms.uplink import nr_uplink
 from training.waveforms.waveform import described
 
 __all__ = ["Coreset", "CsiRs", "NrConfig", "Pdsch", "Ssb", "Tdd", "nr_downlink", "random_nr"]
 
+ADVANCE = 25600 / (480e3 * 4096)  # s by which TDD uplink frames come early: N_TA,offset of FR1, TS 38.133 table 7.1.2-2
 LTE_RATE, WIDEST_LTE = 1.536, 20e6  # samples/s re the channel bandwidth, from 5 MHz on; Hz
 # FFT sizes at which every cyclic prefix is a whole number of samples (multiples of 128).
 _NFFT = (128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
@@ -74,7 +75,7 @@ def nr_downlink(config: NrConfig, duration: float, rng: torch.Generator) -> Ofdm
         add_csi_rs(canvas, csi)
     uplinks = int(config.tdd is not None and config.tdd.uplink_db is not None)
     if uplinks:
-        grids.append(uplink_grid(config, main, slot, rng))
+        grids.append(_uplink(config.tdd, main, slot, rate, rng))
     wave = OfdmWaveform("NR", "nr", main.band, grids, rate, duration, {"n_rb": blocks, **described(config)},
                         uplinks)
     return wave if config.lte is None else share_with_lte(config, wave, rng)
@@ -86,6 +87,17 @@ def _downlink_symbols(tdd: Tdd | None, slot: torch.Tensor) -> torch.Tensor:
         return torch.full_like(slot, SYMBOLS)
     counts = {"D": SYMBOLS, "S": tdd.downlink, "U": 0}
     return torch.tensor([counts[c] for c in tdd.pattern])[slot % len(tdd.pattern)]
+
+
+def _uplink(tdd: Tdd, main: Grid, slot: torch.Tensor, rate: float, rng: torch.Generator) -> Grid:
+    """The uplink symbols alone, on the downlink's subcarriers and early by up to N_TA,offset (TS 38.211 4.3.1)."""
+    counts = {"D": 0, "S": tdd.uplink, "U": SYMBOLS}
+    count = torch.tensor([counts[c] for c in tdd.pattern])[slot % len(tdd.pattern)]
+    up = torch.arange(SYMBOLS) >= SYMBOLS - count[:, None]
+    rows = up.view(-1)
+    sent = nr_uplink(main.subcarriers // 12, up, tdd.uplink_load, rng)[rows.to(rng.device)] * amplitude(tdd.uplink_db)
+    early = round(ADVANCE * rate * torch.rand(1, generator=rng, device=rng.device).item()) / rate
+    return Grid(sent, main.scs, main.first_subcarrier, main.start[rows] - early, main.cp[rows])
 
 
 def _sync_blocks(config: NrConfig, duration: float, main: Grid, canvas: Canvas, rng) -> Grid | None:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What terminals send: SC-FDMA of LTE (TS 36.211 5), DFT-s-OFDM of NR (TS 38.211 6). Alone it is no downlink carrier
-and counts as "other"; in a TDD carrier it belongs to the carrier."""
+"""What terminals send: SC-FDMA of LTE (TS 36.211 5), DFT-s-OFDM and CP-OFDM of NR (TS 38.211 6). Alone it is no
+downlink carrier and counts as "other"; in a TDD carrier it belongs to the carrier."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ _LEVEL_DB = 6.0  # terminals' powers where they arrive, +-
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where a subframe or slot holds its DM-RS; comb: on every second subcarrier, as NR's."""
+    """Where a subframe or slot holds its DM-RS; comb: on every second subcarrier, as NR's; precoded: data go through a
+    DFT, whose lengths are few."""
 
     dmrs: tuple[int, ...]
     comb: bool
+    precoded: bool = True
 
 
 @lru_cache(maxsize=256)
@@ -51,19 +53,26 @@ def lte_uplink(n_rb: int, up: torch.Tensor, load: float, rng: torch.Generator) -
     return _terminals(n_rb, up, load, _Layout((reference, slot + reference), False), rng)
 
 
+def nr_uplink(n_rb: int, up: torch.Tensor, load: float, rng: torch.Generator) -> torch.Tensor:
+    """Terminals of an NR carrier, as `lte_uplink`: DM-RS of type 1, one of its two groups without data (TS 38.211
+    6.4.1.1), in symbols 2 and 11. -> on `rng`'s device."""
+    precoded = torch.rand(1, generator=rng, device=rng.device).item() < 0.5  # TS 38.331 transformPrecoder
+    return _terminals(n_rb, up, load, _Layout((2, 11), True, precoded), rng)
+
+
 def _terminals(n_rb: int, up: torch.Tensor, load: float, layout: _Layout, rng: torch.Generator) -> torch.Tensor:
     count, symbols = up.shape
-    re = torch.zeros(count, symbols, 12 * n_rb, dtype=torch.complex64)
-    group, hold, edge, busy = torch.rand(4, generator=rng).tolist()
+    re = torch.zeros(count, symbols, 12 * n_rb, dtype=torch.complex64, device=rng.device)
+    group, hold, edge, busy = torch.rand(4, generator=rng, device=rng.device).tolist()
     on = on_and_off(count, 0.3 + 0.7 * load, 1 + 10 * busy, rng).tolist()
     control = min(1 + int(3 * edge), n_rb // 3)  # PRBs of PUCCH at either edge
     users: list[tuple[int, int, float, int]] = []
-    draws = torch.rand(count, 4, generator=rng).tolist()
+    draws = torch.rand(count, 4, generator=rng, device=rng.device).tolist()
     for s, (renew, pucch, srs, comb) in enumerate(draws):
         sent = int(up[s].sum())
         if sent == symbols:
             if not users or renew < hold:
-                users = _users(n_rb - 2 * control, load, rng)
+                users = _users(n_rb - 2 * control, load, layout.precoded, rng)
             for low, wide, level, order in users if on[s] else ():
                 first = 12 * (control + low)
                 re[s, :, first : first + 12 * wide] = level * _pusch(wide, symbols, order, int(30 * group), layout, rng)
@@ -81,10 +90,10 @@ def _terminals(n_rb: int, up: torch.Tensor, load: float, layout: _Layout, rng: t
     return re.view(-1, 12 * n_rb)
 
 
-def _users(free: int, load: float, rng: torch.Generator) -> list[tuple[int, int, float, int]]:
+def _users(free: int, load: float, precoded: bool, rng: torch.Generator) -> list[tuple[int, int, float, int]]:
     """-> first PRB, PRBs, amplitude and constellation of each terminal scheduled together, in `free` PRBs."""
     found: list[tuple[int, int, float, int]] = []
-    count, *draws = torch.rand(13, generator=rng).tolist()
+    count, *draws = torch.rand(13, generator=rng, device=rng.device).tolist()
     low = 0
     for gap, share, order in zip(draws[0::3], draws[1::3], draws[2::3], strict=True):
         if len(found) > 3 * count:
@@ -93,21 +102,25 @@ def _users(free: int, load: float, rng: torch.Generator) -> list[tuple[int, int,
         most = min(free - low, max(1, round(2 * share * load * free)))
         if most < 1:
             break
-        wide = max(m for m in _DFT_PRBS if m <= most)
-        level = _LEVEL_DB * (2 * torch.rand(1, generator=rng).item() - 1)
+        wide = max(m for m in _DFT_PRBS if m <= most) if precoded else most
+        level = _LEVEL_DB * (2 * torch.rand(1, generator=rng, device=rng.device).item() - 1)
         found.append((low, wide, 10 ** (level / 20), (4, 16, 64)[int(3 * order)]))
         low += wide
     return found
 
 
 def _pusch(wide: int, symbols: int, order: int, group: int, layout: _Layout, rng: torch.Generator) -> torch.Tensor:
-    """complex64 [symbols, 12 wide]: DFT-precoded data and DM-RS."""
+    """complex64 [symbols, 12 wide]: data, DFT-precoded where the layout says so, and DM-RS."""
     width = 12 * wide
-    re = torch.fft.fft(qam(order, symbols * width, rng).view(symbols, width), norm="ortho")
+    re = qam(order, symbols * width, rng).view(symbols, width)
+    if layout.precoded:
+        re = torch.fft.fft(re, norm="ortho")
     for symbol in layout.dmrs:
         length = width // 2 if layout.comb else width
-        # shorter sequences are tabled QPSK (TS 36.211 5.5.1.2): any will do
-        sequence = base_sequence(group, length) if length >= 36 else qam(4, length, rng)
+        # shorter sequences are tabled QPSK (TS 36.211 5.5.1.2; NR's of 30 a formula, TS 38.211 5.2.2.2), and QPSK is what
+        # goes with data that are not precoded (6.4.1.1.1.1): any will do
+        tabled = length < 36 or not layout.precoded
+        sequence = qam(4, length, rng) if tabled else base_sequence(group, length).to(re.device)
         if layout.comb:
             re[symbol] = 0
             re[symbol, ::2] = sequence * 2**0.5
@@ -158,7 +171,7 @@ def random_uplink(
         pattern = _NR_PATTERNS[int(len(_NR_PATTERNS) * draw())] if tdd else "U"
         whole = torch.tensor([pattern[(s + first_slot) % len(pattern)] == "U" for s in range(slots)])
         up = whole[:, None].expand(-1, 14)
-        re = _terminals(n_rb, up, load, _Layout((2, 11), True), rng)
+        re = nr_uplink(n_rb, up, load, rng)
         rate, first = scs * (1 << (12 * n_rb).bit_length()), -6.0 * n_rb * scs
     sent = re != 0
     rows = up.reshape(-1)
