@@ -16,7 +16,7 @@ from training.waveforms.lte_signals import crs_frame
 from training.waveforms.nr import NrConfig, nr_downlink, random_nr
 from training.waveforms.nr_config import Coreset, CsiRs, Pdsch, Ssb, Tdd
 from training.waveforms.nr_dss import random_dss
-from training.waveforms.nr_random import paper_nr
+from training.waveforms.nr_random import Draw, paper_nr, random_tdd
 from training.waveforms.nr_tables import N_RB, SSB_SCS, dmrs_symbols, symbol_times
 from training.waveforms.uplink import nr_uplink
 
@@ -226,6 +226,8 @@ def test_dmrs_positions():
     assert dmrs_symbols("A", 2, 12, 0) == (2,)
     assert dmrs_symbols("A", 1, 13, 1, 3) == (3, 11)
     assert dmrs_symbols("A", 0, 14, 2) == (2, 7, 11)
+    assert dmrs_symbols("A", 3, 10, 1, 3, False, 12) == dmrs_symbols("A", 3, 11, 1, 3, False, 12) == (3, 12)
+    assert dmrs_symbols("A", 3, 9, 1, 3, False, 12) == (3, 9)
     assert dmrs_symbols("A", 0, 14, 3) == (2, 5, 8, 11)
     assert dmrs_symbols("A", 2, 8, 3) == (2, 6, 9)
     assert dmrs_symbols("B", 4, 2, 3) == (4,)
@@ -329,6 +331,13 @@ def test_tdd_symbols(uplink_db):
         assert not any(ratio)
     else:  # terminals arrive up to 6 dB off the carrier's `uplink_db`
         assert min(ratio) > 0.02 and max(ratio) < 0.4 and 0.06 < sum(ratio) / len(ratio) < 0.16, ratio
+
+
+def test_patterns_last_10_ms_at_most():
+    """TS 38.331 dl-UL-TransmissionPeriodicity; a whole number of them in 20 ms (TS 38.213 11.1)."""
+    for scs in (15e3, 30e3, 60e3):
+        lengths = {len(random_tdd(Draw(rng(seed)), scs).pattern) * 15 / scs for seed in range(300)}
+        assert max(lengths) <= 0.010 + 1e-9 and all(abs(0.020 / t - round(0.020 / t)) < 1e-9 for t in lengths)
 
 
 def test_terminals_answer_early():
@@ -478,7 +487,7 @@ def test_asked_for_is_what_comes():
     assert (config.bandwidth, config.scs, config.tdd, config.pci) == (100e6, 30e3, None, 44)
     paper = paper_nr(rng(1), bandwidth=20e6, scs=15e3)
     assert paper.coresets[0].prbs == 102 and paper.ssb.case == "A"
-    for wrong in ({"bandwidht": 1}, {"load": "heavy"}, {"bandwidth": 7e6}):
+    for wrong in ({"bandwidht": 1}, {"load": "heavy"}, {"duplex": "fddd"}, {"bandwidth": 7e6}):
         with pytest.raises(DataError):
             random_nr(rng(), **wrong)
     with pytest.raises(DataError, match="does not fit"):

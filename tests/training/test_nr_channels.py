@@ -8,8 +8,8 @@ import torch
 
 from training.waveforms.nr import NrConfig, nr_downlink, random_nr
 from training.waveforms.nr_channels import cce_of_reg
-from training.waveforms.nr_config import Coreset, CsiRs, Pdsch, Ssb
-from training.waveforms.nr_random import Draw, random_csi_rs
+from training.waveforms.nr_config import Coreset, CsiRs, Pdsch, Ssb, Tdd
+from training.waveforms.nr_random import Draw, random_csi_rs, random_pdsch
 from training.waveforms.nr_ssb import _payload_places
 from training.waveforms.nr_tables import N_RB, SSB_SCS, SSB_SYMBOLS
 
@@ -195,6 +195,16 @@ def test_regs_are_interleaved_by_bundles(coreset, rows):
     assert torch.equal(cce_of_reg(Coreset(0, 24, 2, bundle=0), 5), torch.arange(48) // 6)
 
 
+def test_a_candidate_that_meets_a_sync_block_is_not_sent():
+    """TS 38.213 10.1; the others come whole."""
+    ssb = Ssb("A", (True, False, False, False), (12 * 20 - 6 * BLOCKS) * 15e3, 0.020)  # blocks 20 to 39 from symbol 2
+    coreset = Coreset(0, 48, 2, first_symbol=1, load=50.0, levels=(4,), bundle=0)
+    sent = (grid(2, ssb=ssb, coresets=(coreset,)) != 0).any(-1)
+    candidates = sent[:, 1:3, :48].reshape(2, 2, 4, 12)  # twelve blocks of two symbols each
+    assert candidates[0, :, 0].all() and not candidates[0, 0, 1:].any()
+    assert candidates[1].all((0, 2)).any() and (candidates[1].all((0, 2)) == candidates[1].any((0, 2))).all()
+
+
 # --- PDSCH -----------------------------------------------------------------------------------------------------------
 
 
@@ -257,6 +267,31 @@ def test_mapping_b_and_double_dmrs_in_the_grid(user, dmrs):
         for symbol in set(range(user.start, user.start + user.symbols)) - set(dmrs):
             r = sequence(dmrs_init(slot, symbol), len(places) * BLOCKS).reshape(BLOCKS, -1)
             assert np.isclose(re[slot, symbol, 5:35][:, places], r[5:35], atol=1e-6).mean() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("user", "downlink", "symbols"),
+    [
+        (Pdsch(((0, 52),), start=2, symbols=12), 4, ()),  # mapping A takes three symbols: TS 38.214 table 5.1.2.1-1
+        (Pdsch(((0, 52),), start=2, symbols=12), 5, (2, 3, 4)),
+        (Pdsch(((0, 52),), mapping="B", start=0, symbols=7, cdm_groups=2, dmrs_double=True, dmrs_additional=0), 4,
+         (0, 1, 2, 3)),
+    ],
+)  # fmt: skip
+def test_what_a_special_slot_leaves_of_a_pdsch(user, downlink, symbols):
+    re = grid(2, pdsch=(user,), tdd=Tdd("SU", downlink, 0))[0]
+    assert tuple(np.flatnonzero((re != 0).any((1, 2)))) == symbols
+    if user.dmrs_double:  # of four symbols or fewer only one holds DM-RS: TS 38.211 table 7.4.1.1.2-4
+        assert (re[0, :, 1::2] == 0).all() and (re[1, :, 1::2] != 0).all()
+
+
+def test_three_more_dmrs_follow_symbol_2_alone():
+    """TS 38.211 7.4.1.1.2; lengths of mapping A from three symbols on."""
+    for seed in range(400):
+        for l0 in (2, 3):
+            user = random_pdsch(Draw(rng(seed)), ((0, 52),), l0, seed % 4)
+            if user.mapping == "A":
+                assert user.symbols >= 3 and user.dmrs_additional < (4 if l0 == 2 else 3)
 
 
 # --- sync blocks, received by py3gpp ---------------------------------------------------------------------------------

@@ -79,17 +79,19 @@ def add_pdcch(canvas: Canvas, coreset: Coreset, rng: torch.Generator) -> None:
     count[((canvas.slot - coreset.offset) % coreset.period != 0).to(device)] = 0
     level = torch.tensor(levels, device=device)[torch.randint(len(levels), (slots, most), generator=rng, device=device)]
     first = (torch.rand(slots, most, generator=rng, device=device) * (cces // level)).long() * level
-    sent = (torch.arange(most, device=device) < count[:, None]).short()
-    begun = sent.new_zeros(slots, cces + 1).scatter_add_(1, first, sent).scatter_add_(1, first + level, -sent)
-    taken = begun.cumsum(1)[:, :cces] > 0
     owner = cce_of_reg(coreset, canvas.pci % max(1, cces * 6 // (coreset.bundle or 6))).to(device)
-    used = taken[:, owner].view(slots, coreset.prbs, coreset.symbols).transpose(1, 2)
-
     span = slice(coreset.first_symbol, coreset.first_symbol + coreset.symbols)
     blocks = slice(coreset.prb_start, coreset.prb_start + coreset.prbs)
     counted = slice(coreset.prbs) if coreset.zero else blocks  # TS 38.211 7.4.1.3.2: CORESET 0's DM-RS begin with it
     free = canvas.free[:, span, blocks]
-    used = used & free.all(1, keepdim=True)
+    # a candidate that meets a sync block is not sent at all, TS 38.213 10.1
+    shut = (~free).transpose(1, 2).reshape(slots, -1).int()
+    met = shut.new_zeros(slots, cces + 1).index_add_(1, owner + 1, shut).cumsum(1)
+    open_ = met.gather(1, first + level) == met.gather(1, first)
+    sent = ((torch.arange(most, device=device) < count[:, None]) & open_).short()
+    begun = sent.new_zeros(slots, cces + 1).scatter_add_(1, first, sent).scatter_add_(1, first + level, -sent)
+    taken = begun.cumsum(1)[:, :cces] > 0
+    used = taken[:, owner].view(slots, coreset.prbs, coreset.symbols).transpose(1, 2)
     held = used.any(1, keepdim=True).any(2, keepdim=True) & free if coreset.wideband else used
 
     busy = held.flatten(1).any(1).nonzero()[:, 0]
@@ -169,7 +171,8 @@ def add_pdsch(canvas: Canvas, user: Pdsch, rng: torch.Generator) -> None:
     alloc, power = allocation(user, pdsch_slots(user, canvas.slot, rng), blocks, rng)
     for downlink in canvas.downlink.unique().tolist():
         symbols = min(user.symbols, downlink - user.start)
-        if symbols < 2 or (user.mapping == "A" and user.start + symbols <= user.dmrs_l0 + 1):
+        # TS 38.214 table 5.1.2.1-1
+        if symbols < 2 or (user.mapping == "A" and (symbols < 3 or user.start + symbols <= user.dmrs_l0 + 1)):
             continue
         here = alloc & (canvas.downlink == downlink)[:, None]
         if here.any():
@@ -182,8 +185,9 @@ def _fill_pdsch(
     """power: amplitude of each slot, float32 [slots]."""
     device, blocks = canvas.re.device, canvas.re.shape[2]
     cdm = _CDM[user.dmrs_type]
+    double = user.dmrs_double and (user.mapping == "A" or symbols > 4)  # TS 38.211 table 7.4.1.1.2-4
     with_dmrs = dmrs_symbols(
-        user.mapping, user.start, symbols, user.dmrs_additional, user.dmrs_l0, user.dmrs_double, user.dmrs_l1
+        user.mapping, user.start, symbols, user.dmrs_additional, user.dmrs_l0, double, user.dmrs_l1
     )
     in_time = torch.zeros(SYMBOLS, dtype=torch.bool, device=device)
     in_time[user.start : user.start + symbols] = True

@@ -65,22 +65,21 @@ def random_nr(rng: torch.Generator, **fixed) -> NrConfig:
 
     load: "idle" (sync blocks, now and then system information), "light" (short bursts), "bursty" (by slots and
         groups of blocks), "partial" (a part of the band, always) or "full"; duplex: "fdd" or "tdd".
-    max_bandwidth: Hz. DataError for a name that is neither.
+    DataError for a name that is neither.
     """
     d = Draw(rng)
     load = fixed.pop("load", None) or d.pick(_LOADS)
     duplex = fixed.pop("duplex", None) or ("tdd" if d.chance(_TDD_SHARE) else "fdd")
-    widest = fixed.pop("max_bandwidth", 100e6) / 1e6
     unknown = set(fixed) - set(NrConfig.__dataclass_fields__)
     if unknown:
         raise DataError(f"random_nr has no parameter {sorted(unknown)[0]!r}")
-    if load not in _LOADS:
-        raise DataError(f"no NR load is called {load!r}: choose one of {', '.join(_LOADS)}")
+    if load not in _LOADS or duplex not in ("fdd", "tdd"):
+        raise DataError(f"no NR carrier is {load} and {duplex}: choose one of {', '.join(_LOADS)}, and fdd or tdd")
     if "bandwidth" in fixed:
         bandwidth = fixed["bandwidth"]
     else:
         known = N_RB[round(fixed["scs"])] if "scs" in fixed else _BANDWIDTHS
-        bandwidth = 1e6 * d.pick({mhz: w for mhz, w in _BANDWIDTHS.items() if mhz <= widest and mhz in known})
+        bandwidth = 1e6 * d.pick({mhz: w for mhz, w in _BANDWIDTHS.items() if mhz in known})
     spacings = {s: w for s, w in _SCS.items() if round(bandwidth / 1e6) in N_RB[s]}
     scs = fixed.get("scs") or (d.pick(spacings) if spacings else 15000)
     blocks = n_rb(bandwidth, scs)
@@ -105,13 +104,14 @@ def random_nr(rng: torch.Generator, **fixed) -> NrConfig:
 
 
 def random_tdd(d: Draw, scs: float) -> Tdd:
-    """A TDD pattern whose period divides 20 ms (TS 38.213 11.1): a usual one, or one made up."""
+    """A TDD pattern of up to 10 ms whose period divides 20 ms (TS 38.213 11.1; TS 38.331 dl-UL-TransmissionPeriodicity):
+    a usual one, or one made up."""
     slots = round(0.020 * scs / 15)
     usual = [p for p in _PATTERNS if slots % len(p) == 0]
     if d.chance(0.7):
         pattern = d.pick(usual)
     else:
-        length = d.pick([n for n in (2, 4, 5, 8, 10, 16, 20) if slots % n == 0])
+        length = d.pick([n for n in (2, 4, 5, 8, 10, 16, 20) if slots % n == 0 and 2 * n <= slots])
         up = d.integer(0, max(0, length - 2))
         pattern = "D" * (length - 1 - up) + "S" + "U" * up
     downlink, uplink = d.pick(((10, 2), (6, 4), (12, 1), (11, 1), (4, 4), (9, 2), (0, 0)))
@@ -249,10 +249,12 @@ def random_pdsch(d: Draw, prbs: tuple[tuple[int, int], ...], l0: int, first_symb
         user.start = d.integer(0, 14 - user.symbols)
     else:
         user.start = min(first_symbol, l0)
-        user.symbols = 14 - user.start if d.chance(0.75) else d.integer(l0 + 2 - user.start, 14 - user.start)
+        user.symbols = 14 - user.start if d.chance(0.75) else d.integer(max(3, l0 + 2 - user.start), 14 - user.start)
     user.order = d.pick((4, 16, 64, 256))
     user.dmrs_type = d.pick((1, 2), (0.75, 0.25))
     user.dmrs_additional = d.pick((0, 1, 2, 3), (0.2, 0.45, 0.25, 0.1))
+    if user.mapping == "A" and l0 == 3:  # TS 38.211 7.4.1.1.2: three only after symbol 2
+        user.dmrs_additional = min(user.dmrs_additional, 2)
     user.dmrs_double = user.symbols >= 5 and d.chance(0.1)
     user.cdm_groups = d.integer(1, user.dmrs_type + 1)
     user.cdm_used = d.integer(1, user.cdm_groups)
@@ -294,7 +296,7 @@ def random_csi_rs(d: Draw, blocks: int, scs: float) -> tuple[CsiRs, ...]:
 
 def paper_nr(rng: torch.Generator, **fixed) -> NrConfig:
     """The paper protocol's NR (facts of MathWorks' spectrum sensing example): 10 to 50 MHz, 15 or 30 kHz, SSB every
-    20 ms with a random bitmap, CORESET 0 over the whole band, QPSK PDSCH in 1-3 groups of blocks times bursts of slots.
+    20 ms with a random bitmap, a CORESET over the whole band, QPSK PDSCH in 1-3 groups of blocks times bursts of slots.
 
     `fixed` sets fields of `NrConfig`. The widths follow TS 38.104, where its 30 MHz at 15 kHz is 160 blocks.
     """

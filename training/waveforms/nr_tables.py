@@ -102,7 +102,7 @@ def dmrs_symbols(
     duration = start + length if mapping == "A" else length
     rows = next(extra for below, extra in table[mapping, double] if duration < below)
     more = rows[min(additional, len(rows) - 1)]
-    if more == (11,) and duration == SYMBOLS:
+    if more == (11,):  # l_1, of 13 and of 14 symbols
         more = (l1,)
     base = 0 if mapping == "A" else start
     first = [l0 if mapping == "A" else start, *(base + m for m in more)]
