@@ -19,6 +19,7 @@ from training.waveforms.lte_load import allocation
 from training.waveforms.lte_signals import crs_frame, crs_sequences, mbsfn_rs, pss, sss
 from training.waveforms.nr_channels import pdsch_slots
 from training.waveforms.nr_config import Pdsch
+from training.waveforms.nr_dss import random_dss
 from training.waveforms.sequences import gold, gold_qpsk, qam, qpsk
 from training.waveforms.uplink import base_sequence, lte_uplink, random_uplink
 
@@ -297,6 +298,20 @@ def test_control_channels_share_the_region(n_rb, ports, normal_cp, symbols):
         left = (~crs).sum() - len(every)
         assert 0 <= left < 36
         assert (pcfich < 12 * n_rb).all() and (phich < 12 * n_rb).all()  # in the first symbol
+
+
+def test_phich_groups_do_not_meet_at_1_4_mhz():
+    """N_g = 2 with m_i = 2 asks for more than the first symbol has."""
+    for cell_id in range(0, 504, 7):
+        _, phich, _ = _places(cell_id, 6, 1, True, 2, 4)
+        assert len(phich) == 2 and len(set(phich.ravel().tolist())) == phich.size
+
+
+def test_pmch_follows_the_mbsfn_subframes_asked_for():
+    configs = [random_lte(rng(seed), duplex="fdd", mbsfn=(1, 6)) for seed in range(60)]
+    assert 15 < sum(config.pmch for config in configs) < 45
+    assert not any(random_lte(rng(seed), mbsfn=()).pmch for seed in range(60))
+    assert not any(random_dss(rng(seed)).lte.pmch for seed in range(20))  # whose MBSFN region is NR's
 
 
 def test_phich_answers_every_uplink_subframe():

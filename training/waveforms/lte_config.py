@@ -171,7 +171,7 @@ def random_lte(rng: torch.Generator, load: str | None = None, duplex: str | None
         sync_db=draw(-4, 3),
         control_db=draw(-1.5, 1.5),
         mbsfn=mbsfn,
-        pmch=bool(mbsfn) and draw() < 0.5,
+        pmch=bool(fixed.get("mbsfn", mbsfn)) and draw() < 0.5,
         uplink_db=draw(*UPLINK_DB[draw() < 0.2]) if tdd is not None and draw() < 0.65 else None,
         uplink_load=draw(),
     )

@@ -56,6 +56,7 @@ def _places(cell_id: int, n_rb: int, ports: int, normal_cp: bool, symbols: int, 
     left[pcfich] = False
     # TS 36.211 6.9.3, normal PHICH duration
     free = np.flatnonzero(left & (symbol == 0))
+    units = min(units, len(free) // 3)  # as many as 1.4 MHz has elements for
     phich = free[(cell_id + np.arange(units)[:, None] + np.arange(3) * len(free) // 3) % len(free)]
     left[phich] = False
     regs_left = regs[left]

@@ -53,7 +53,7 @@ def random_dss(rng: torch.Generator, **fixed) -> NrConfig:
     blocks = n_rb(bandwidth, 15e3)
     mbsfn = d.pick((1, 6))
     lte = random_lte(
-        rng, duplex="fdd", bandwidth=bandwidth, normal_cp=True, mbsfn=(mbsfn,), control=d.integer(1, 2),
+        rng, duplex="fdd", bandwidth=bandwidth, normal_cp=True, mbsfn=(mbsfn,), pmch=False, control=d.integer(1, 2),
         load=d.pick(("idle", "light", "bursty", "partial")), ports=d.pick((1, 2, 4)),
     )  # fmt: skip
     config = NrConfig(bandwidth, 15e3, pci=d.integer(0, 1007), start=d.uniform(0, 0.16), lte=lte)
