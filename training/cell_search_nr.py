@@ -32,9 +32,9 @@ def search_nr(
 ) -> list[NrCell]:
     """The `most` strongest sync blocks in complex64 [N], strongest first; the same cell may be there many times.
 
-    frequencies: candidate block centres, Hz; by default every half subcarrier at which a block fits into the
-    samples' bandwidth. A candidate half a subcarrier off still answers. DataError when the samples are shorter
-    than three symbols.
+    frequencies: candidate block centres, Hz; by default every half subcarrier at which the PSS, of 128 subcarriers,
+    fits into the samples' bandwidth. A candidate half a subcarrier off still answers. DataError when the samples are
+    shorter than three symbols.
     """
     count = len(iq)
     if count * scs < 3 * samp_rate:

@@ -15,7 +15,7 @@ SLOT = 15e-3 / 26  # s; 3GPP TS 45.002 4.3.1
 SYMBOL_RATE = 1625e3 / 6  # symbols/s; 3GPP TS 45.004 2.1
 BURST = 148 / SYMBOL_RATE  # s; 3GPP TS 45.002 5.2: the rest of the slot is guard
 MULTIFRAME = 51  # frames, of which 0, 10, 20, 30 and 40 begin with a frequency correction burst; 3GPP TS 45.002 7
-HALF_WIDTH = 115e3  # Hz; holds 99.5 % of the power
+HALF_WIDTH = 115e3  # Hz; holds 98 % of the power
 OVERSAMPLING = 4
 
 

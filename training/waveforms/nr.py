@@ -101,7 +101,7 @@ def _uplink(tdd: Tdd, main: Grid, slot: torch.Tensor, rate: float, rng: torch.Ge
 
 
 def _sync_blocks(config: NrConfig, duration: float, main: Grid, canvas: Canvas, rng) -> Grid | None:
-    """Sends the sync blocks and closes the resource blocks under them (TS 38.214 5.1.4.1).
+    """Sends the sync blocks and closes the resource blocks under them (TS 38.214 5.1.4).
 
     They go straight onto the carrier's grid where they fit it, else onto the grid that is returned. Blocks that
     would meet a symbol which is not downlink are not sent.

@@ -126,7 +126,7 @@ def shape_samples(shape: tuple, count: int, seed: int) -> torch.Tensor:
         edge = ((away - (1 - rolloff) / 2) / rolloff).clamp(0, 1)
         return torch.fft.ifft(spectrum * torch.cos(edge * math.pi / 2))[:count] * over
     size = good_size(count)
-    if kind == "gmsk":  # 3GPP TS 45.004 2.3: a Gaussian of BT 0.3, modulation index a half
+    if kind == "gmsk":  # 3GPP TS 45.004 2.4 and 2.5: a Gaussian of BT 0.3, modulation index a half
         over, bandwidth = shape[1], (shape[2] if len(shape) > 2 else 0.3) / shape[1]
         bits = torch.randint(0, 2, (-(-size // over),), generator=rng) * 2.0 - 1
         drive = bits.repeat_interleave(over)[:size] / (4 * over)

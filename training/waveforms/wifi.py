@@ -136,7 +136,7 @@ def _traffic(config: WifiConfig, duration: float, rng: torch.Generator) -> list[
     while now < duration:
         length = min(max(config.length * math.exp(1.2 * (uniform() + uniform() - 1)), 5e-5), LONGEST)
         unit = (-1000, 1000)
-        if uniform() < config.units:  # a half, a quarter or a ninth of the band: units of 106, 52 and 26 tones
+        if uniform() < config.units:  # a half, a quarter or a ninth of the band: at 20 MHz, units of 106, 52 and 26 tones
             parts = (2, 4, 9)[int(3 * uniform())]
             low = -highest + 2 * highest * int(parts * uniform()) // parts
             unit = (low, low + 2 * highest // parts)
