@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .band_runs import COLUMNS, BandRun, BandRuns
 from .errors import AtaError
-from .recordings import Recording, metadata_of, open_recording, sample_type
+from .recordings import LARGEST_META, Recording, metadata_of, open_recording, sample_type
 from .records import Record, utc
 from .sinks import writing
 
@@ -19,15 +19,25 @@ DESCRIPTION = "5G NR and LTE bands detected by gr-ata"
 VERSION = "0.1.0"
 STANDARDS = {"LTE": "3gpp_lte", "NR": "3gpp_nr"}
 ANNOTATION_BYTES = 420  # of one in a file, near enough
+SAMPLES_ELSEWHERE = {"core:dataset", "core:metadata_only"}  # one of which each of our annotation files says
 CLOCK_MOVED = 1.0  # s between a record's time and the one that its sample index gives: samples were lost
 
 
 def ours(path: Path) -> bool:
-    """Whether the path of a .sigmf-meta file is free, empty or holds annotations of an earlier run."""
+    """Whether the path of a .sigmf-meta file is free, empty or holds annotations of an earlier run.
+
+    Recordings that are kept (`iq_files.py`) bear the same description: annotations alone say where their samples are, or
+    that there are none.
+    """
     with writing(path):
         try:
+            if path.is_file() and path.stat().st_size > LARGEST_META:
+                return False
             text = path.read_bytes() if path.is_file() else b""
-            return not text or json.loads(text)["global"]["core:description"] == DESCRIPTION
+            if not text:
+                return True
+            head = json.loads(text)["global"]
+            return head["core:description"] == DESCRIPTION and not SAMPLES_ELSEWHERE.isdisjoint(head)
         except FileNotFoundError:  # removed since
             return True
         except (LookupError, TypeError, ValueError, RecursionError):

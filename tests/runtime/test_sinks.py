@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import sigmf
 from gnuradio.ata.errors import AtaError
+from gnuradio.ata.iq_files import IqFiles, KeepIq, Tuned
+from gnuradio.ata.iq_files import Recording as IqRecording
 from gnuradio.ata.recordings import open_recording
 from gnuradio.ata.records import Band, Record
 from gnuradio.ata.sigmf_sink import SigmfAnnotations
@@ -151,6 +153,29 @@ def test_metadata_that_somebody_wrote_are_never_overwritten(tmp_path: Path) -> N
     with pytest.raises(AtaError, match="did not write"):
         SigmfAnnotations(tmp_path / "iq.sigmf-meta", data)
     assert (tmp_path / "iq.sigmf-meta").read_text() == before
+
+
+def test_a_recording_that_was_kept_is_no_earlier_annotations(tmp_path: Path) -> None:
+    files = IqFiles(KeepIq(str(tmp_path), 1e9), RATE, "sim", 0)
+    recording = IqRecording(0, RATE, [Tuned(0, 8e8, (1_700_000_000, 0.0))])
+    files.begin(recording)
+    files.add(recording, np.ones(1000, np.complex64))
+    files.end(recording)
+    files.close()
+    (kept,) = tmp_path.glob("*.sigmf-meta")
+    before = kept.read_text()
+    with pytest.raises(AtaError, match="did not write"):
+        SigmfAnnotations(kept)
+    assert kept.read_text() == before and open_recording(kept).samples == 1000
+
+
+def test_a_file_too_large_for_metadata_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.sigmf-meta"
+    annotations(path)
+    with path.open("r+b") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(AtaError, match="did not write"):
+        SigmfAnnotations(path)
 
 
 def test_annotations_of_an_earlier_run_are_replaced(tmp_path: Path) -> None:
