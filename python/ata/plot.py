@@ -37,22 +37,28 @@ class _Panel:
 
 @dataclass
 class _Stretch:
-    """Consecutive frames of one tuning: samples [start, end) and its rows of mean power, float [F], of equal height."""
+    """Consecutive frames of one tuning: samples [start, end) and its rows of mean power, float32 [F].
+
+    height: samples of a frame's row, the same for all of them; a part shorter than a frame has rows of its own height.
+    """
 
     start: int
     end: int
+    height: float
     rows: list[np.ndarray] = field(default_factory=list)
-    pending: list[np.ndarray] = field(default_factory=list)
+    total: np.ndarray | None = None  # float64 [F], of the `count` rows that become the next one
+    count: int = 0
 
     def add(self, row: np.ndarray, thin: int) -> None:
-        self.pending.append(row)
-        if len(self.pending) >= thin:
+        self.total = row.astype(np.float64) if self.total is None else self.total + row
+        self.count += 1
+        if self.count >= thin:
             self.settle()
 
     def settle(self) -> None:
-        if self.pending:
-            self.rows.append(np.mean(self.pending, axis=0))
-            self.pending = []
+        if self.total is not None:
+            self.rows.append((self.total / self.count).astype(np.float32))
+            self.total, self.count = None, 0
 
     def halve(self) -> None:
         self.rows = [np.mean(self.rows[i : i + 2], axis=0) for i in range(0, len(self.rows), 2)]
@@ -78,10 +84,11 @@ class Spectrogram:
         panel.bands.add(record)
         panel.bands.keep_longest(MOST_BANDS)
         end = record.sample_start + record.sample_count
-        if not panel.stretches or record.sample_start > panel.stretches[-1].end:
-            panel.stretches.append(_Stretch(record.sample_start, record.sample_start))
-        stretch = panel.stretches[-1]
         height = record.sample_count / len(power)
+        last = panel.stretches[-1] if panel.stretches else None
+        if last is None or record.sample_start > last.end or height != last.height:
+            panel.stretches.append(_Stretch(record.sample_start, record.sample_start, height))
+        stretch = panel.stretches[-1]
         first = round((stretch.end - record.sample_start) / height)  # a frame moved back repeats what is drawn
         for row in power[max(0, first) :]:
             stretch.add(row, self._thin)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gnuradio.ata.band_runs import BandRuns
 from gnuradio.ata.errors import AtaError
-from gnuradio.ata.plot import MOST_PANELS, MOST_ROWS, Spectrogram
+from gnuradio.ata.plot import MOST_PANELS, MOST_ROWS, Spectrogram, _Stretch
 from gnuradio.ata.records import Band, Record
 from gnuradio.ata.sensor import Analysis
 from matplotlib.image import imread
@@ -65,6 +65,30 @@ def test_long_recordings_keep_a_bounded_number_of_rows(tmp_path: Path) -> None:
         assert sum(len(s.rows) for s in kept) <= MOST_ROWS + len(kept)
     picture.save(tmp_path / "p.png")
     assert imread(tmp_path / "p.png").shape[2] == 4
+
+
+def test_a_shorter_part_keeps_its_own_height(tmp_path: Path) -> None:
+    """Captures of one frequency that follow each other in the file, with samples missing between them."""
+    picture = Spectrogram("test")
+    for analysis in frame(0), frame(1), frame(2, count=6400), frame(3, start=2 * COUNT + 6400):
+        picture.add(analysis)
+    (panel,) = picture._panels.values()
+    assert [(s.start, s.end, len(s.rows)) for s in panel.stretches] == [
+        (0, 2 * COUNT, 2 * ROWS),
+        (2 * COUNT, 2 * COUNT + 6400, ROWS),
+        (2 * COUNT + 6400, 3 * COUNT + 6400, ROWS),
+    ]
+
+
+def test_a_row_of_many_is_their_mean_and_holds_none_of_them() -> None:
+    rows = np.random.default_rng(7).exponential(1.0, (1000, COLUMNS)).astype(np.float32)
+    stretch = _Stretch(0, 0, 400.0)
+    for row in rows:
+        stretch.add(row, 1 << 20)
+        held = [value for value in vars(stretch).values() if isinstance(value, list | np.ndarray)]
+        assert sum(len(value) for value in held) == COLUMNS
+    stretch.settle()
+    np.testing.assert_allclose(stretch.rows, rows.mean(axis=0, dtype=np.float64, keepdims=True), rtol=1e-6)
 
 
 def test_bands_that_come_and_go_for_days_stay_few(tmp_path: Path) -> None:
