@@ -231,8 +231,7 @@ class IqFiles:
         captures = []
         for tuned in (t for t in recording.tunings if t.sample == recording.start or t.sample < end):  # what was written
             time = utc(*tuned.time) if tuned.time else None
-            entry = sigmf_capture(tuned.sample - recording.start, tuned.center_freq, time)
-            captures.append({**entry, "core:global_index": tuned.sample})
+            captures.append(sigmf_capture(tuned.sample - recording.start, tuned.center_freq, time, tuned.sample))
         head = {
             "core:datatype": self._keep.datatype,
             "core:sample_rate": recording.samp_rate,

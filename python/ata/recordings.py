@@ -274,7 +274,10 @@ def _joined(before: Capture, capture: Capture, samp_rate: float) -> Capture:
     began, lasted = before.began, before.count / samp_rate
     if began is None and capture.began is not None and math.floor(capture.began.timestamp() - lasted) in DATED:
         began = capture.began - timedelta(seconds=lasted)
-    return replace(before, count=before.count + capture.count, began=began)
+    index = before.global_index
+    if index is None and capture.global_index is not None and capture.global_index >= before.count:
+        index = capture.global_index - before.count
+    return replace(before, count=before.count + capture.count, began=began, global_index=index)
 
 
 def _index(value: object) -> int | None:

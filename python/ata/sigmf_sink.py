@@ -44,9 +44,10 @@ def ours(path: Path) -> bool:
             return False
 
 
-def sigmf_capture(start: int, center_freq: float | None, time: str | None) -> dict:
-    """An entry of SigMF's captures; Hz or None, time in ISO 8601 or None."""
+def sigmf_capture(start: int, center_freq: float | None, time: str | None, global_index: int | None = None) -> dict:
+    """An entry of SigMF's captures; Hz or None, time in ISO 8601 or None, index in the stream that was recorded or None."""
     entry = {"core:sample_start": start} | ({} if center_freq is None else {"core:frequency": center_freq})
+    entry |= {} if global_index is None else {"core:global_index": global_index}
     return {**entry, "core:datetime": time} if time else entry
 
 
@@ -138,7 +139,7 @@ class SigmfAnnotations:
             began = c.time(0, recording.samp_rate)
             time = utc(*began) if began else None
             freq = c.center_freq if recording.tuned else None
-            self._captures.append(sigmf_capture(self._offset + c.start, freq, time))
+            self._captures.append(sigmf_capture(self._offset + c.start, freq, time, c.global_index))
         if recording.header_bytes:
             self._captures[0]["core:header_bytes"] = recording.header_bytes
         if recording.trailing_bytes:

@@ -92,6 +92,16 @@ def test_captures_that_go_on_are_one(tmp_path: Path, seconds: tuple[str | None, 
     assert [c.count for c in found] == ([4] if len(began) == 1 else [3, 1])
 
 
+def test_an_index_that_comes_late_still_tells_of_missing_samples(tmp_path: Path) -> None:
+    captures = [{"core:sample_start": at, "core:frequency": 8e8} for at in range(3)]
+    captures[1]["core:global_index"], captures[2]["core:global_index"] = 7, 90
+    found = open_recording(sigmf(tmp_path, encode("cf32_le"), captures)).captures
+    assert [(c.start, c.count, c.global_index) for c in found] == [(0, 2, 6), (2, 2, 90)]
+    captures[1]["core:global_index"] = 0  # which the sample before it cannot have counted up to
+    (joined,) = open_recording(sigmf(tmp_path, encode("cf32_le"), captures[:2])).captures
+    assert (joined.count, joined.global_index) == (4, None)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -135,6 +135,19 @@ def test_what_stands_around_the_samples_is_said_too(tmp_path: Path) -> None:
     assert np.array_equal(again.read(0, 100), recording.read(0, 100))
 
 
+def test_a_gap_that_indices_alone_tell_of_is_said_too(tmp_path: Path) -> None:
+    data = dataset(tmp_path)
+    meta = json.loads((tmp_path / "iq.sigmf-meta").read_text())
+    meta["captures"] = [{"core:sample_start": at, "core:global_index": 5 * at} for at in (0, 2000)]
+    (tmp_path / "iq.sigmf-meta").write_text(json.dumps(meta))
+    out = tmp_path / "found.sigmf-meta"
+    sink = SigmfAnnotations(out, data)
+    sink.write(record(0))
+    sink.close()
+    assert open_recording(out).captures == open_recording(data).captures
+    assert len(open_recording(out).captures) == 2
+
+
 def test_raw_samples_need_a_type(tmp_path: Path) -> None:
     np.zeros(100, np.uint8).tofile(tmp_path / "raw.iq")
     out = tmp_path / "found.sigmf-meta"
