@@ -17,11 +17,11 @@ from .engines.choose import ENGINES
 from .errors import AtaError
 from .live_cli import add_live
 from .occupancy_cli import add_occupancy
-from .recordings import Recording, open_recording, spare
+from .recordings import Recording, open_recording
 from .scan_cli import add_scan
 from .sensor import Analysis, Sensor, replay
 from .sigmf_sink import SigmfAnnotations
-from .sinks import JsonLines
+from .sinks import JsonLines, spare
 from .units import hertz
 
 BAR = 24  # characters
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 def _replay(args: argparse.Namespace) -> int:
     rate, freq = (hertz(text) if text is not None else None for text in (args.rate, args.freq))
     recording = open_recording(args.recording, rate, freq, args.format)
-    spare([recording], [args.jsonl, args.sigmf, args.png])
+    spare(recording.files, [args.jsonl, args.sigmf, args.png])
     sensor = Sensor(recording.samp_rate, recording.center_freq, args.model, args.engine, args.frame_ms, alone=True)
     sinks: list[JsonLines | SigmfAnnotations] = []
     if args.sigmf:

@@ -19,10 +19,10 @@ from .live import Live, LiveSettings, Totals
 from .live_screen import LiveScreen, LogLines
 from .publish import open_publishers
 from .radios import parse_gain
-from .recordings import open_described, spare
+from .recordings import open_described
 from .rotation import Rotating
 from .sigmf_sink import SigmfAnnotations, ours
-from .sinks import JsonLines, Sink
+from .sinks import JsonLines, Sink, spare
 from .stopping import ended_by_signals
 from .units import hertz
 
@@ -114,10 +114,10 @@ def _settings(args: argparse.Namespace) -> LiveSettings:
         if value is not None and not value > 0:
             raise AtaError(f"--{name.replace('_', '-')} is {value:g}; it has to be more than nothing")
     rate, freq = (hertz(text) if text is not None else None for text in (args.rate, args.freq))
-    played = []
+    played: tuple[Path, ...] = ()
     if args.source.startswith("loop:"):
         recording = open_described(args.source.removeprefix("loop:"))
-        played.append(recording)
+        played = recording.files
         rate = recording.samp_rate if rate is None else rate
         freq = recording.center_freq if freq is None else freq
     for value, option, example in ((rate, "rate", "2.4M"), (freq, "freq", "806M")):

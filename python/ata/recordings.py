@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -52,7 +52,7 @@ class Recording:
     """An open recording, read with plain reads: a mapped file would count as the process's memory.
 
     Attributes: path (of the samples), samp_rate (Hz), datatype, captures, samples (count), offset (the index that
-    SigMF gives the file's first sample; all indices here count from 0), files (everything that belongs to it),
+    SigMF gives the file's first sample; all indices here count from 0), files (everything that belongs to it, there or not),
     header_bytes, trailing_bytes (of the file, before and after its samples), tuned (whether anybody says its frequency;
     else it counts as 0 Hz).
     """
@@ -70,7 +70,7 @@ class Recording:
     ) -> None:
         self.header_bytes, self.trailing_bytes = header_bytes, trailing_bytes
         self.path, self.samp_rate, self.datatype, self.offset = path, samp_rate, datatype, offset
-        self.files = (path,) if meta_path is None else (path, meta_path)
+        self.files = (path, meta_path or _beside(path))
         self._kind, self._dtype = sample_type(path, datatype)
         if not (math.isfinite(samp_rate) and samp_rate >= LOWEST_RATE):
             raise AtaError(f"{path}: a sample rate of {samp_rate:g} Hz makes no sense")
@@ -161,19 +161,21 @@ def metadata_of(path: Path) -> Path | None:
     """The .sigmf-meta file that belongs to a recording, also where one that has to be there is not; None for raw IQ."""
     if path.suffix in (".sigmf-meta", ".sigmf-data"):
         return path.with_suffix(".sigmf-meta")
-    beside = path.with_name(path.name + ".sigmf-meta")
-    return beside if beside.exists() else None
+    beside = _beside(path)
+    return beside if beside.exists() and beside.stat().st_size else None  # an empty one says nothing
 
 
-def spare(recordings: Iterable[Recording], outputs: Iterable[str | None]) -> None:
-    """AtaError if an output would overwrite a recording that is read, or another output."""
-    named = [output for output in outputs if output]
-    for output in named:
-        path = Path(output)
-        if path.exists() and any(path.samefile(file) for recording in recordings for file in recording.files):
-            raise AtaError(f"{output} belongs to the recording itself; name another file to write to")
-    if len({Path(output).resolve() for output in named}) < len(named):
-        raise AtaError("two outputs cannot go into one file; name another for one of them")
+def _beside(path: Path) -> Path:
+    """Where the metadata of raw IQ stand: what stands there is believed, whoever wrote it."""
+    return path.with_name(path.name + ".sigmf-meta")
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Everything that belongs to a recording, also to one that is not there yet."""
+    meta_path = metadata_of(path)
+    if meta_path is not None and meta_path.exists():
+        return open_recording(path).files
+    return path, meta_path or _beside(path)
 
 
 def _open_sigmf(meta_path: Path, freq: float | None) -> Recording:

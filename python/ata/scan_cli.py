@@ -20,13 +20,13 @@ from .occupancy_cli import print_table
 from .pauses import Pauses
 from .radio_tuner import RadioSettings, RadioTuner
 from .radios import parse_gain
-from .recordings import open_described, spare
+from .recordings import open_described
 from .records import Record
 from .rotation import Rotating
 from .scan import PERIOD, Plan, Scanner, Sweep, Tuner, make_plan
 from .sensor import Analysis
 from .sim_radio import SimRadio
-from .sinks import JsonLines
+from .sinks import JsonLines, spare
 from .stopping import ended_by_signals
 from .stream import FrameStream, Grid
 from .units import hertz
@@ -71,7 +71,7 @@ def run_scan(args: argparse.Namespace) -> int:
     model = read_model(args.model)
     step = hertz(args.step) if args.step else None
     plan = make_plan(hertz(args.low), hertz(args.high), hertz(args.rate), model, args.frame_ms, step)
-    played = [open_described(args.source.removeprefix(SIM))] if args.source.startswith(SIM) else []
+    played = open_described(args.source.removeprefix(SIM)).files if args.source.startswith(SIM) else ()
     spare(played, [args.db, args.jsonl, args.png])
     outputs = Outputs(args, plan, model)
     engine = open_engine(model, args.engine)

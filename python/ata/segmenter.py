@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pmt
@@ -14,9 +15,10 @@ from .errors import WORK_DONE, AtaError, stops_on_failure
 from .message_port import BoundedPort
 from .pmt_records import labels_pdu, record_pmt
 from .publish import open_publishers
+from .recordings import files_of
 from .sensor import Analysis, Sensor
 from .sigmf_sink import SigmfAnnotations
-from .sinks import JsonLines, Sink
+from .sinks import JsonLines, Sink, spare
 from .stream import Frame, Tally
 from .thread_state import KeepsThreadState
 from .tuning import RadioTuning
@@ -97,6 +99,7 @@ class segmenter(KeepsThreadState, gr.sync_block):
         self._live = mode == "live"
         self._sensor = Sensor(samp_rate, center_freq, model or None, engine, frame_ms or None, alone=not self._live)
         self._stream = self._sensor.stream(int(settle_samples))
+        spare(files_of(Path(dataset)) if dataset else (), [jsonl, sigmf])
         self._sinks: list[Sink] = []
         if sigmf:
             columns = self._sensor.model.columns

@@ -129,8 +129,12 @@ class SigmfAnnotations:
         self._captures_known = bool(self._captures)
         self._runs = BandRuns(columns)
         self._generator, self._rate = "gr-ata", 0.0
-        with writing(path), self._path.open("a"):
-            pass  # what cannot be written is said before the work, not after it
+        with writing(path):
+            new = not self._path.exists()
+            with self._path.open("a"):
+                pass  # what cannot be written is said before the work, not after it
+            if new:  # a run that comes to nothing leaves nothing: an empty file is no metadata
+                self._path.resolve().unlink()
 
     def _describe(self, recording: Recording) -> None:
         self._offset = recording.offset

@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import fcntl
+import os
+import stat
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import combinations
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -40,9 +44,37 @@ def writing(path: object) -> Iterator[None]:
         raise AtaError(f"{path} cannot be written: {failure.strerror}") from failure
 
 
+def spare(files: Collection[Path], outputs: Iterable[str | None]) -> None:
+    """AtaError if an output would overwrite one of the files of a recording that is read, or another output."""
+    named = [output for output in outputs if output]
+    for output in named:
+        if any(_same(output, file) for file in files):
+            raise AtaError(f"{output} belongs to the recording itself; name another file to write to")
+    if any(_same(*pair) for pair in combinations(named, 2)):
+        raise AtaError("two outputs cannot go into one file; name another for one of them")
+
+
+def _same(a: str | Path, b: str | Path) -> bool:
+    with suppress(OSError):  # one is not there, or its name is too long
+        return Path(a).samefile(b)
+    return os.path.realpath(a) == os.path.realpath(b)
+
+
 def _open(path: str | Path) -> TextIO:
+    """Begins a file anew, once nobody else writes it: of two writers' records in one file most are lost."""
     with writing(path):
-        return Path(path).open("w", encoding="utf-8")
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666), "w", encoding="utf-8")  # as it is, for now
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as held:
+            file.close()
+            raise AtaError(f"{path} is being written by another block or program; name another file") from held
+        except OSError:  # a file system without locks
+            pass
+        file.truncate()
+        return file
 
 
 class JsonLines:

@@ -102,6 +102,38 @@ def test_an_output_that_is_refused_costs_no_earlier_records(tiny: str, tmp_path:
         assert kept.read_text() == "of a run before\n"
 
 
+@pytest.mark.parametrize(
+    ("outputs", "says"),
+    [
+        ({"jsonl": "one", "sigmf": "./one"}, "two outputs"),
+        ({"jsonl": "dump.bin"}, "belongs to the recording"),
+        ({"jsonl": "hard.link"}, "belongs to the recording"),
+        ({"sigmf": "dump.bin.sigmf-meta"}, "belongs to the recording"),
+    ],
+)
+def test_no_output_overwrites_the_recording_or_another(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outputs: dict, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("dump.bin").write_bytes(bytes(800))
+    Path("hard.link").hardlink_to("dump.bin")
+    with pytest.raises(ata.AtaError, match=says):
+        block_of(tiny, dataset="dump.bin", datatype="cf32_le", **outputs)
+    assert Path("dump.bin").stat().st_size == 800
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_two_blocks_do_not_write_one_file(tiny: str, tmp_path: Path) -> None:
+    jsonl = tmp_path / "x.jsonl"
+    block = block_of(tiny, jsonl=str(jsonl))
+    with pytest.raises(ata.AtaError, match="another block or program"):
+        block_of(tiny, jsonl=str(jsonl))
+    run(block, 3)
+    assert len(jsonl.read_text().splitlines()) == 3
+    block.close()
+    block_of(tiny, jsonl=str(jsonl)).close()
+
+
 def test_a_recording_that_becomes_shorter_ends_the_flowgraph(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
     path = tmp_path / "x.bin"
     np.zeros(1_000_000, np.complex64).tofile(path)

@@ -190,6 +190,16 @@ def test_no_output_overwrites_the_recording(recording: Path, option: str, suffix
     assert [f.read_bytes() for f in files] == before
 
 
+def test_raw_iq_gets_no_metadata_that_a_second_run_would_believe(recording: Path) -> None:
+    raw = recording.with_name("dump.bin")
+    recording.with_suffix(".sigmf-data").rename(raw)
+    beside = recording.with_name("dump.bin.sigmf-meta")
+    ran = ata_sense("replay", raw, "--rate", "2M", "--format", "cf32_le", "--sigmf", beside, cwd=recording.parent)
+    assert ran.returncode == 2
+    assert "belongs to the recording" in ran.stderr
+    assert not beside.exists()
+
+
 @pytest.fixture
 def long_recording(tmp_path: Path) -> Path:
     """Some 1900 frames of 1 ms, whose records no pipe holds all at once."""

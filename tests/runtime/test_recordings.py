@@ -60,6 +60,13 @@ def test_raw_iq_needs_rate_and_type(tmp_path: Path) -> None:
     assert open_recording(path, rate=2.4e6, freq=9e8, datatype="ci16_le").center_freq == 9e8
 
 
+def test_empty_metadata_beside_raw_iq_say_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "dump.bin"
+    path.write_bytes(encode("ci16_le"))
+    (tmp_path / "dump.bin.sigmf-meta").touch()
+    assert open_recording(path, rate=2.4e6, datatype="ci16_le").samples == 4
+
+
 def test_captures_are_retunes_with_their_own_time(tmp_path: Path) -> None:
     captures = [
         {"core:sample_start": 0, "core:frequency": 8e8, "core:datetime": "2026-01-02T03:04:05.250000Z"},

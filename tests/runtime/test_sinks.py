@@ -210,6 +210,27 @@ def test_a_run_without_records_leaves_a_file_that_is_valid(tmp_path: Path) -> No
     sigmf.sigmffile.SigMFFile(metadata=json.loads((tmp_path / "x.sigmf-meta").read_text())).validate()
 
 
+def test_annotations_that_come_to_nothing_leave_no_file(tmp_path: Path) -> None:
+    (tmp_path / "link.sigmf-meta").symlink_to("there.sigmf-meta")
+    for name in ("a.sigmf-meta", "link.sigmf-meta"):
+        SigmfAnnotations(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["link.sigmf-meta"]
+
+
+def test_a_file_that_somebody_writes_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text("of a run before, and longer than one record\n" * 20)
+    first = JsonLines(path)
+    first.write(record(0))
+    with pytest.raises(AtaError, match="another block or program"):
+        JsonLines(path)
+    first.write(record(1000))
+    first.close()
+    assert [json.loads(line)["frame"] for line in path.read_text().splitlines()] == [0, 1]
+    JsonLines(path).close()
+    assert path.read_text() == ""
+
+
 @pytest.mark.parametrize("sink", [JsonLines, SigmfAnnotations])
 def test_what_cannot_be_written_is_said_at_once(tmp_path: Path, sink: type) -> None:
     with pytest.raises(AtaError, match="cannot be written"):
