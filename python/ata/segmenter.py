@@ -130,9 +130,9 @@ class segmenter(KeepsThreadState, gr.sync_block):
     def set_center_freq(self, center_freq: float) -> None:
         """Tells the block that the radio was tuned to `center_freq`, Hz; takes effect at the next samples.
 
-        AtaError for one that no radio has.
+        One that no radio has changes nothing, and the log says so.
         """
-        self._tuning.ask(center_freq=center_freq)
+        self._tuning.ask_by_setter(center_freq)
 
     def set_samp_rate(self, samp_rate: float) -> None:
         """Tells the block that the radio's rate became `samp_rate`, Hz; at one that is not accepted nothing is analysed

@@ -74,10 +74,17 @@ class RadioTuning:
         if freq is None:
             self._logger.error(f"message on freq is not a frequency: {shown(message)}")
             return
+        self._ask_or_log(freq, "message on freq")
+
+    def ask_by_setter(self, center_freq: float) -> None:
+        """The same by a setter, whose refusal is logged: widgets of Qt call it, and an exception there ends the program."""
+        self._ask_or_log(center_freq, "change of tuning")
+
+    def _ask_or_log(self, center_freq: float, what: str) -> None:
         try:
-            self.ask(center_freq=freq)
+            self.ask(center_freq=center_freq)
         except AtaError as refusal:
-            self._logger.error(f"message on freq refused: {refusal}")
+            self._logger.error(f"{what} refused: {refusal}")
 
     def frames(self, samples: np.ndarray, seen: int, tags: Iterable[gr.tag_t], read: int) -> Iterator[Frame]:
         """A chunk, complex64 [n], cut where its tags (`rx_freq`, `rx_rate`, `rx_time`) tell of a change -> the frames

@@ -67,8 +67,11 @@ class waterfall(KeepsThreadState, gr.sync_block):
         return self._widget
 
     def set_center_freq(self, center_freq: float) -> None:
-        """Tells the block that the radio was tuned to `center_freq`, Hz; takes effect at the next samples."""
-        self._tuning.ask(center_freq=center_freq)
+        """Tells the block that the radio was tuned to `center_freq`, Hz; takes effect at the next samples.
+
+        One that no radio has changes nothing, and the log says so.
+        """
+        self._tuning.ask_by_setter(center_freq)
 
     def set_samp_rate(self, samp_rate: float) -> None:
         """Tells the block that the radio's rate became `samp_rate`, Hz; at one that is not accepted the picture stands still
