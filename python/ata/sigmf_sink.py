@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ STANDARDS = {"LTE": "3gpp_lte", "NR": "3gpp_nr"}
 ANNOTATION_BYTES = 420  # of one in a file, near enough
 SAMPLES_ELSEWHERE = {"core:dataset", "core:metadata_only"}  # one of which each of our annotation files says
 CLOCK_MOVED = 1.0  # s between a record's time and the one that its sample index gives: samples were lost
+log = logging.getLogger("ata")
 
 
 def ours(path: Path) -> bool:
@@ -129,6 +131,7 @@ class SigmfAnnotations:
         self._captures_known = bool(self._captures)
         self._runs = BandRuns(columns)
         self._generator, self._rate = "gr-ata", 0.0
+        self._warned = False
         with writing(path):
             new = not self._path.exists()
             with self._path.open("a"):
@@ -165,6 +168,12 @@ class SigmfAnnotations:
         return ANNOTATION_BYTES * len(self._runs)
 
     def write(self, record: Record) -> None:
+        if self._rate and record.samp_rate != self._rate and not self._warned:
+            self._warned = True
+            log.warning(
+                "%s can say one sample rate only: before sample %d it was %.10g Hz, from there on %.10g Hz", self._path,
+                record.sample_start, self._rate, record.samp_rate,
+            )  # fmt: skip
         self._generator, self._rate = generator(record), record.samp_rate
         self._runs.add(record)
         if not self._captures_known and self._begins_capture(record):

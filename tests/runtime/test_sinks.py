@@ -3,6 +3,8 @@
 """JSON lines and SigMF annotations, as other programs read them."""
 
 import json
+import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +148,16 @@ def test_a_gap_that_indices_alone_tell_of_is_said_too(tmp_path: Path) -> None:
     sink.close()
     assert open_recording(out).captures == open_recording(data).captures
     assert len(open_recording(out).captures) == 2
+
+
+def test_a_change_of_rate_is_warned_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    records = [replace(record(1000 * i), samp_rate=rate) for i, rate in enumerate((RATE, RATE, 2e6, RATE))]
+    with caplog.at_level(logging.WARNING, "ata"):
+        annotations(tmp_path / "a.sigmf-meta", *records[:2])
+        assert not caplog.records
+        annotations(tmp_path / "a.sigmf-meta", *records)
+    (said,) = caplog.messages
+    assert "before sample 2000 it was 25600000 Hz, from there on 2000000 Hz" in said
 
 
 def test_raw_samples_need_a_type(tmp_path: Path) -> None:
