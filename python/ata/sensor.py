@@ -109,16 +109,18 @@ class Sensor:
 def replay(sensor: Sensor, recording: Recording) -> Iterator[Analysis]:
     """Every sample of a recording, frame by frame; each part between retunes ends with a frame moved back to its end.
 
-    A part shorter than a frame is one frame of its own length; parts below 1024 samples are left out with a warning, and
-    counted as a dropped frame. Indices are those of the block, which drops what is moved back or shortened here.
+    A part shorter than a frame is one frame of its own length; parts below 1024 samples, or too short for the model's
+    image, are left out with a warning, and counted as a dropped frame. Indices are those of the block, which drops what is
+    moved back or shortened here.
     AtaError where nothing else is there.
     """
-    if all(capture.count < SHORTEST_FRAME for capture in recording.captures):
-        longest = max(capture.count for capture in recording.captures)
-        raise AtaError(f"{recording.path} has only {longest} samples at one frequency; a frame needs {SHORTEST_FRAME}")
+    shortest = max(SHORTEST_FRAME, sensor.model.rows + sensor.model.columns - 1)  # a segment a row, one sample apart
+    longest = max(capture.count for capture in recording.captures)
+    if longest < shortest:
+        raise AtaError(f"{recording.path} has only {longest} samples at one frequency; a frame needs {shortest}")
     index = dropped = 0
     for capture in recording.captures:
-        if capture.count < SHORTEST_FRAME:
+        if capture.count < shortest:
             log.warning(
                 "%d samples at %.6f MHz from sample %d on are too few for a frame and are left out",
                 capture.count, capture.center_freq / 1e6, capture.start,

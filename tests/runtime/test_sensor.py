@@ -115,6 +115,21 @@ def test_parts_too_short_for_a_frame_are_left_out_and_said(
         records(write(tmp_path, carrier(1_900, 0, 1e6), captures), tiny, 2)
 
 
+def test_a_part_too_short_for_the_model_s_image_is_left_out_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """256 rows of 1024 columns, a sample apart at least, take 1279."""
+    model = write_tiny_model(tmp_path / "big.onnx", rows=256, columns=1024)
+    freqs = {0: 8e8, 4_000: 8.1e8, 5_278: 8.2e8}
+    captures = [{"core:sample_start": at, "core:frequency": freq} for at, freq in freqs.items()]
+    path = write(tmp_path, carrier(6_557, 0, 1e6), captures)
+    with caplog.at_level(logging.WARNING, "ata"):
+        found = records(path, model, 2)
+    assert spans(found) == [(0, 4_000, False), (5_278, 1_279, True)]
+    assert found[-1].dropped_frames == 1
+    assert "1278 samples at 810.000000 MHz" in caplog.text
+
+
 def test_a_short_recording_is_one_frame(tmp_path: Path, tiny: Path) -> None:
     found = records(write(tmp_path, carrier(1_024, 0, 1e6), [{"core:sample_start": 0}]), tiny, 40)
     assert spans(found) == [(0, 1_024, True)]
