@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import NoReturn
 
 from .doctor import examine
@@ -29,6 +30,9 @@ BAR = 24  # characters
 
 def main(argv: list[str] | None = None) -> int:
     """-> exit code: 0, 2 for what the user can mend (one sentence on stderr), 130 after Ctrl-C."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell (>&-): what would go there goes nowhere
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
     args = _parser().parse_args(argv)
     logging.basicConfig(format="ata-sense: %(message)s", stream=sys.stderr)
     logging.getLogger("ata").setLevel(logging.INFO)

@@ -245,6 +245,17 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(recording: Path, arg
     assert all(line.startswith("ata-sense: ") for line in ran.stderr.splitlines())
 
 
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 0), ("2>&-", 0), (">&- 2>&-", 0), ("--frame-ms 500 2>&-", 2)])
+def test_outputs_that_the_shell_has_closed_are_no_fault(recording: Path, closed: str, code: int) -> None:
+    model = write_tiny_model(recording.parent / "tiny.onnx")
+    command = f"{sys.executable} {ROOT}/apps/ata-sense replay {recording} --model {model} --jsonl x.jsonl {closed}"
+    ran = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=recording.parent, check=False, timeout=120)
+    assert ran.returncode == code
+    assert "Traceback" not in ran.stdout + ran.stderr
+    if code == 0:  # and nothing but records comes into the first file that is opened
+        assert json.loads((recording.parent / "x.jsonl").read_text())["frame"] == 0
+
+
 def test_a_module_that_does_not_load_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "gnuradio").mkdir()
     (tmp_path / "gnuradio" / "__init__.py").touch()
