@@ -23,6 +23,7 @@ from .stream import RadioTime
 # Offset and full scale by type; unsigned samples stand around the middle of their range.
 SCALES = {"i8": (0, 2**7), "i16": (0, 2**15), "i32": (0, 2**31), "u8": (127.5, 2**7), "u16": (2**15 - 0.5, 2**15)}
 LOWEST_RATE = 1.0  # Hz, for times to be finite
+LEAP_SECOND = re.compile(r"(T\d\d:\d\d:)60")
 DATE_STEP = 1e-6  # s, of core:datetime as most write it
 LARGEST_META = 64 << 20  # bytes of a .sigmf-meta file
 TYPES = {"f32": "f4", "f64": "f8", "i8": "i1", "i16": "i2", "i32": "i4", "u8": "u1", "u16": "u2"}
@@ -248,11 +249,13 @@ def _captures(path: Path, entries: list[dict], samples: int, offset: int, samp_r
         raise AtaError(f"the captures of {path} do not fit: {first_line(failure)}") from failure
     if starts[0] == offset:  # SigMF counts from core:offset; some writers count from the file's start all the same
         starts = [s - offset for s in starts]
+    while len(starts) > 1 and starts[-1] == samples:  # begun as the recording ended
+        starts.pop()
     if starts[0] != 0 or any(b <= a for a, b in pairwise(starts)) or starts[-1] >= samples:
         raise AtaError(f"the captures of {path} start at {str(starts)[:80]}, which does not fit its {samples} samples")
     ends = [*starts[1:], samples]
     captures: list[Capture] = []
-    for a, b, f, t, index in zip(starts, ends, freqs, began, indices, strict=True):
+    for a, b, f, t, index in zip(starts, ends, freqs, began, indices, strict=False):
         capture = Capture(a, b - a, f, t, index)
         if captures and _continues(captures[-1], capture, samp_rate):
             capture = _joined(captures.pop(), capture, samp_rate)
@@ -294,6 +297,7 @@ def _index(value: object) -> int | None:
 def _datetime(text: str | None) -> datetime | None:
     if not text:
         return None
+    text, leap = LEAP_SECOND.subn(r"\g<1>59", text.upper())  # Python knows no second 60: one after 59
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment if int(moment.timestamp()) in DATED else None
+    return moment + timedelta(seconds=leap) if int(moment.timestamp()) in DATED else None

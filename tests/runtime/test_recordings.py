@@ -211,6 +211,23 @@ def test_a_time_before_or_after_all_recordings_is_none(tmp_path: Path, when: str
     assert open_recording(sigmf(tmp_path, encode("cf32_le"), captures)).captures[0].time(0, 1e6) is None
 
 
+@pytest.mark.parametrize(
+    ("when", "seconds"),
+    [("2016-12-31T23:59:60Z", 1483228800), ("2016-12-31T23:59:60.5Z", 1483228800.5), ("2016-12-31t23:59:59z", 1483228799)],
+)
+def test_a_leap_second_and_small_letters_are_a_time(tmp_path: Path, when: str, seconds: float) -> None:
+    captures = [{"core:sample_start": 0, "core:datetime": when}]
+    whole, fraction = open_recording(sigmf(tmp_path, encode("cf32_le"), captures)).captures[0].time(0, 1e6)
+    assert whole + fraction == seconds
+
+
+@pytest.mark.parametrize("offset", [0, 70])
+def test_a_capture_that_begins_where_the_samples_end_is_left_out(tmp_path: Path, offset: int) -> None:
+    captures = [{"core:sample_start": offset + at, "core:frequency": freq} for at, freq in ((0, 8e8), (4, 9e8))]
+    recording = open_recording(sigmf(tmp_path, encode("cf32_le"), captures, **{"core:offset": offset}))
+    assert [(c.start, c.count, c.center_freq) for c in recording.captures] == [(0, 4, 8e8)]
+
+
 def test_indices_are_counted_from_the_offset_and_past_the_header(tmp_path: Path) -> None:
     captures = [{"core:sample_start": 70, "core:header_bytes": 5}, {"core:sample_start": 72, "core:frequency": 1e9}]
     head = {"core:offset": 70, "core:trailing_bytes": 3}
