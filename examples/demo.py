@@ -20,7 +20,7 @@ from gnuradio.ata.errors import first_line
 from gnuradio.ata.frontend import FRAME_MS, SHORTEST_FRAME, FrontEnd
 from gnuradio.ata.model import ModelFile, read_model
 from gnuradio.ata.plot import Spectrogram
-from gnuradio.ata.recordings import Recording, open_recording
+from gnuradio.ata.recordings import Recording, open_described
 from gnuradio.ata.records import Record
 from gnuradio.ata.sensor import Analysis
 
@@ -49,7 +49,7 @@ def main() -> int:
     parser.add_argument("--png", type=Path, default=Path("demo.png"))
     args = parser.parse_args()
     try:
-        recording, model = open_recording(args.recording), read_model()
+        recording, model = open_described(args.recording), read_model()
         with tempfile.TemporaryDirectory() as folder:
             jsonl = Path(folder) / "records.jsonl"
             play(recording, model, args.recording, jsonl)

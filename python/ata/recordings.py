@@ -111,11 +111,12 @@ class Recording:
 
 
 def open_recording(
-    path: str | Path, rate: float | None = None, freq: float | None = None, datatype: str | None = None
-) -> Recording:
+    path: str | Path, rate: float | None = None, freq: float | None = None, datatype: str | None = None,
+    names: tuple[str, str, str] = ("--rate", "--freq", "--format"),
+) -> Recording:  # fmt: skip
     """Opens SigMF by its .sigmf-meta or .sigmf-data file, anything else as raw IQ of the given rate, Hz, and type.
 
-    freq: Hz, for a recording that does not say its own.
+    freq: Hz, for a recording that does not say its own. names: of rate, freq and datatype where the user gives them.
     Raises AtaError, one sentence, for whatever is missing, cut short or not understood, or is not as SigMF says it is.
     """
     path = Path(path)
@@ -123,13 +124,13 @@ def open_recording(
         if path.is_dir():
             raise AtaError(f"{path} is a folder; name one recording in it")
         if (meta_path := metadata_of(path)) is not None:
-            return _as_given(_open_sigmf(meta_path, freq), rate, freq, datatype)
+            return _as_given(_open_sigmf(meta_path, freq), rate, freq, datatype, names)
         if not path.exists():
             raise AtaError(f"there is no recording {path}")
     if path.suffix == ".sigmf":
         raise AtaError(f"{path} is a SigMF archive; unpack it first: tar xf {path.name}")
     if not rate or not datatype:
-        raise AtaError(f"{path} is raw IQ: give its sample rate and data type (--rate 2.4e6 --format cu8)")
+        raise AtaError(f"{path} is raw IQ: give its sample rate and data type ({names[0]} 2.4e6, {names[2]} cu8)")
     return Recording(path, datatype, float(rate), [_tuned({"core:sample_start": 0}, freq)])
 
 
@@ -145,16 +146,18 @@ def _tuned(capture: dict, freq: float | None) -> dict:
     return capture if freq is None else {"core:frequency": freq, **capture}
 
 
-def _as_given(recording: Recording, rate: float | None, freq: float | None, datatype: str | None) -> Recording:
+def _as_given(
+    recording: Recording, rate: float | None, freq: float | None, datatype: str | None, names: tuple[str, str, str]
+) -> Recording:
     """AtaError where a recording says something else of itself than its user."""
-    own = (("rate", rate, recording.samp_rate), ("freq", freq, recording.center_freq))
-    for option, asked, recorded in own:
+    own = ((names[0], rate, recording.samp_rate), (names[1], freq, recording.center_freq))
+    for name, asked, recorded in own:
         if asked is not None and not math.isclose(asked, recorded, rel_tol=1e-9):
             raise AtaError(
-                f"{recording.path} was recorded at {recorded:.10g} Hz, which --{option} {asked:.10g} cannot change"
+                f"{recording.path} was recorded at {recorded:.10g} Hz, which {name} {asked:.10g} cannot change"
             )
     if datatype is not None and datatype != recording.datatype:
-        raise AtaError(f"{recording.path} holds {recording.datatype}, which --format {datatype} cannot change")
+        raise AtaError(f"{recording.path} holds {recording.datatype}, which {names[2]} {datatype} cannot change")
     return recording
 
 

@@ -36,7 +36,8 @@ class recording_source(KeepsThreadState, gr.sync_block):
     def __init__(self, path: str, repeat: bool = False, samp_rate: float = 0.0, center_freq: float = 0.0,
                  datatype: str = "") -> None:
         gr.sync_block.__init__(self, name="ata.recording_source", in_sig=None, out_sig=[np.complex64])
-        self._recording = open_recording(path, samp_rate or None, center_freq or None, datatype or None)
+        names = ("samp_rate", "center_freq", "datatype")
+        self._recording = open_recording(path, samp_rate or None, center_freq or None, datatype or None, names)
         self._repeat = repeat
         self._at = 0
         self.failure: Exception | None = None

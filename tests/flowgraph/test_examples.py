@@ -81,6 +81,12 @@ def test_the_demo_says_when_a_recording_is_too_short(recording: Path, tmp_path: 
         assert f"has only {samples} samples at one frequency" in ran.stderr.splitlines()[-1]
 
 
+def test_the_demo_says_what_raw_iq_lacks_not_options_that_it_has_not(recording: Path) -> None:
+    ran = run(ROOT / "examples" / "demo.py", recording.with_suffix(".sigmf-data").rename(recording.with_name("dump.bin")))
+    assert ran.returncode == 2
+    assert "needs a .sigmf-meta beside it" in ran.stderr and "--rate" not in ran.stderr
+
+
 class Breaking:
     """An engine that runs once, to prove itself; then it fails, or cuts the recording that is played."""
 

@@ -134,6 +134,19 @@ def test_two_blocks_do_not_write_one_file(tiny: str, tmp_path: Path) -> None:
     block_of(tiny, jsonl=str(jsonl)).close()
 
 
+def test_the_source_names_its_own_parameters(tmp_path: Path) -> None:
+    raw = tmp_path / "x.bin"
+    raw.write_bytes(bytes(800))
+    with pytest.raises(ata.AtaError, match=r"data type \(samp_rate 2.4e6, datatype cu8\)"):
+        ata.recording_source(str(raw))
+    head = {"core:datatype": "cf32_le", "core:sample_rate": 1e6, "core:version": "1.0.0", "core:dataset": "x.bin"}
+    captures = [{"core:sample_start": 0, "core:frequency": 8e8}]
+    Path(f"{raw}.sigmf-meta").write_text(json.dumps({"global": head, "captures": captures, "annotations": []}))
+    for name, value in (("samp_rate", 2e6), ("center_freq", 9e8), ("datatype", "cu8")):
+        with pytest.raises(ata.AtaError, match=f"which {name} .* cannot change"):
+            ata.recording_source(str(raw), **{name: value})
+
+
 def test_a_recording_that_becomes_shorter_ends_the_flowgraph(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
     path = tmp_path / "x.bin"
     np.zeros(1_000_000, np.complex64).tofile(path)
