@@ -84,9 +84,14 @@ def write_sigmf(path: Path, head: dict, captures: list[dict], annotations: list[
     with writing(path):
         final = path.resolve()
         part = final.with_name(final.name + ".part") if final.is_file() or not final.exists() else final
-        part.write_text(json.dumps(meta, indent=1), encoding="utf-8")
-        if part != final:
-            part.replace(final)
+        try:
+            part.write_text(json.dumps(meta, indent=1), encoding="utf-8")
+            if part != final:
+                part.replace(final)
+        except OSError:
+            if part != final:
+                part.unlink(missing_ok=True)
+            raise
 
 
 def generator(record: Record) -> str:

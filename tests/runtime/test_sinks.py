@@ -4,6 +4,7 @@
 
 import json
 import logging
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -247,6 +248,22 @@ def test_a_file_that_somebody_writes_is_left_alone(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_said_at_once(tmp_path: Path, sink: type) -> None:
     with pytest.raises(AtaError, match="cannot be written"):
         sink(tmp_path / "no" / "such" / "file")
+
+
+def test_annotations_that_do_not_fit_leave_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.sigmf-meta"
+    annotations(path, record(0, ("LTE", 795, 805)))
+    before = path.read_text()
+    sink = SigmfAnnotations(path)
+    sink.write(record(0, ("NR", 795, 805)))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(AtaError, match="cannot be written"):
+            sink.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_text() == before and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_full_disk_is_one_sentence() -> None:
