@@ -6,8 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 level=${1:-runtime}
-case $PWD in *[[:space:]]*)
-    echo "$PWD has a space in its name, which Python's scripts cannot have: move it elsewhere" >&2
+case $PWD in *[[:space:]\']*)
+    echo "$PWD has a space or an apostrophe in its name, which the scripts in .venv/bin cannot have: move it elsewhere" >&2
     exit 2 ;;
 esac
 
