@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 the gr-ata authors
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The Python module _kernel: numpy arrays in and out, the interpreter's lock released around the
-// work.
+// The Python module _kernel: numpy arrays in and out, the interpreter's lock released while samples
+// are pushed, which is where the time goes.
 
 #include <ata/spectrogram.h>
 

@@ -21,8 +21,8 @@ class recording_source(KeepsThreadState, gr.sync_block):
     """Plays a SigMF recording or raw IQ.
 
     Output: complex64 samples, with tags as a USRP would set them: `rx_freq` and `rx_rate` at the start and wherever the
-    recording was retuned (no `rx_freq` where nobody says at what frequency it was made), and `rx_time` where it says when
-    (zero where only other parts of it say so).
+    recording was retuned (no `rx_freq` where nobody says at what frequency it was made), and `rx_time` where any capture
+    says when: its date, else its `core:global_index` divided by the rate, as a radio counts from its own start, else zero.
 
     Args:
         path: a .sigmf-meta or .sigmf-data file, or raw IQ.
