@@ -38,7 +38,7 @@ def add_live(commands: argparse._SubParsersAction) -> None:
                       "loop:RECORDING")  # fmt: skip
     live.add_argument("--freq", help="centre frequency, Hz (806M, 0.8G, 806e6)")
     live.add_argument("--rate", help="samples/s")
-    live.add_argument("--gain", default="auto", help="dB, auto, or stages: LNA=32,VGA=20 (default: %(default)s)")
+    live.add_argument("--gain", default="auto", help="dB, auto, or stages: RF=0,IF=24,BB=20 (default: %(default)s)")
     live.add_argument("--jsonl", help="write the records as JSON lines ('-': to standard output)")
     live.add_argument("--sigmf", help="write the bands as SigMF annotations (.sigmf-meta)")
     live.add_argument("--rotate-mb", type=float, default=100, help="set a file aside at this size (default: %(default)g)")

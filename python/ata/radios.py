@@ -27,6 +27,7 @@ Gain = float | Mapping[str, float] | None  # dB for the whole chain, dB by stage
 
 RATE_TOLERANCE = 1e-3  # a clock that divides to something this near is what was asked for
 FREQ_TOLERANCE = 0.1  # of the sample rate
+DISTRIBUTES = ("uhd", "soapy", "bladerf")  # what gr-osmosdr hands a plain gain on to, for all stages together
 RTL_TCP_UNKNOWN = (52e6, 2.2e9, 0.0, 0.0)  # frequencies and gains that gr-osmosdr gives a tuner nobody named
 
 
@@ -60,7 +61,10 @@ class Radio:
         return actual
 
     def set_gain(self, gain: Gain) -> None:
-        """dB for the whole chain, a dict of dB by stage, or None for automatic; AtaError for an unknown stage."""
+        """dB for the whole chain, a dict of dB by stage, or None for automatic.
+
+        AtaError for an unknown stage, and for dB for the whole chain where the driver would set but one stage of it.
+        """
         with _said(self.device, "does not take this gain"):
             self._gain(gain)
 
@@ -90,7 +94,7 @@ def open_radio(device: str, samp_rate: float | None = None, center_freq: float |
 
 
 def parse_gain(text: str) -> Gain:
-    """"auto", "30" or "LNA=32,VGA=20" -> a gain; AtaError for anything else."""
+    """"auto", "30" or "RF=0,IF=24,BB=20" -> a gain; AtaError for anything else."""
     if text == "auto":
         return None
     try:
@@ -98,7 +102,7 @@ def parse_gain(text: str) -> Gain:
             return _decibels(text)
         return {name.strip(): _decibels(value) for name, value in (part.split("=") for part in text.split(","))}
     except ValueError:
-        raise AtaError(f"{text!r} is no gain: auto, a number of dB, or stages such as LNA=32,VGA=20") from None
+        raise AtaError(f"{text!r} is no gain: auto, a number of dB, or stages such as RF=0,IF=24,BB=20") from None
 
 
 def _decibels(text: str) -> float:
@@ -155,6 +159,23 @@ def _stages(device: str, gain: Mapping[str, float], names: list[str], set_one: C
         set_one(name, value)
 
 
+def _one_stage(device: str, gain: float, source: object) -> None:
+    """Most of gr-osmosdr's drivers set a plain gain for their first stage and leave the others: of a HackRF that is an
+    amplifier of 14 dB or none, which strong signals harm."""
+    names = list(source.get_gain_names())
+    if len(names) < 2:
+        return
+    example = ",".join(f"{name}={_middle(source.get_gain_range(name)):g}" for name in names)
+    raise AtaError(f"{device} has {len(names)} gain stages ({', '.join(names)}), and its driver would set only the first "
+                   f"to {gain:g} dB: give each its own, such as {example}")  # fmt: skip
+
+
+def _middle(reach: object) -> float:
+    """The middle of a driver's range of gains, rounded down to a step."""
+    (low, high), step = _span(reach), reach.step()
+    return low + ((high - low) / 2 // step * step if step > 0 else (high - low) / 2)
+
+
 def _open_osmosdr(device: str, samp_rate: float, center_freq: float, gain: Gain) -> Radio:
     with _said(device, "needs gr-osmosdr (apt install gr-osmosdr)"):
         import osmosdr
@@ -173,6 +194,8 @@ def _open_osmosdr(device: str, samp_rate: float, center_freq: float, gain: Gain)
         return source.get_center_freq()
 
     def set_gain(gain: Gain) -> None:
+        if isinstance(gain, float | int) and not device.startswith(DISTRIBUTES):
+            _one_stage(device, gain, source)
         source.set_gain_mode(gain is None)
         if isinstance(gain, Mapping):
             _stages(device, gain, list(source.get_gain_names()), lambda name, value: source.set_gain(value, name))

@@ -48,7 +48,7 @@ def add_scan(commands: argparse._SubParsersAction) -> None:
     scan.add_argument("--source", default="rtl=0", metavar="DEVICE",
                       help="as for live, or sim:RECORDING for a simulated radio (default: %(default)s)")  # fmt: skip
     scan.add_argument("--rate", default="2.4M", help="samples/s (default: %(default)s)")
-    scan.add_argument("--gain", default="auto", help="auto, dB, or dB by stage: LNA=32,VGA=20 (default: %(default)s)")
+    scan.add_argument("--gain", default="auto", help="auto, dB, or dB by stage: RF=0,IF=24,BB=20 (default: %(default)s)")
     scan.add_argument("--step", help="Hz between two tunings (default: three eighths of the rate)")
     scan.add_argument("--settle-ms", type=float, help="time to skip after a retune")
     scan.add_argument("--frame-ms", type=float, help="time to stay at each step (default: the model's frame)")

@@ -62,6 +62,20 @@ def test_rtl_tcp_is_tuned_and_plays(tone: Path) -> None:
             radio.set_gain({"VGA": 3.0})
 
 
+def test_one_gain_for_several_stages_is_refused_where_the_driver_would_set_but_one(tone: Path) -> None:
+    pytest.importorskip("osmosdr", reason="gr-osmosdr is not installed")
+    says = r"has 2 gain stages \(LNA, IF\), .* to 30 dB: .* such as LNA=\S+,IF=\d"
+    with RtlTcpServer(tone, "e4000") as server, pytest.raises(AtaError, match=says) as refusal:
+        open_radio(server.device, RATE, FREQ, 30.0)
+    assert type(refusal.value) is AtaError  # waiting would not mend it
+    example = str(refusal.value).rpartition(" ")[2]
+    with RtlTcpServer(tone, "e4000") as server:  # it serves one at a time, and the refusal holds the first
+        gain = parse_gain(example)
+        radio = open_radio(server.device, RATE, FREQ, gain)
+        assert radio.block.get_gain("IF") == gain["IF"]
+        server.wait_for("command", name="gain", value=round(10 * gain["LNA"]))
+
+
 @pytest.mark.parametrize("greeting", ["garbage", "half", "noheader"])
 def test_what_is_no_rtl_tcp_server_is_refused(tone: Path, greeting: str) -> None:
     pytest.importorskip("osmosdr", reason="gr-osmosdr is not installed")
@@ -118,7 +132,7 @@ def test_a_recording_is_looped_without_its_date(tone: Path) -> None:
 
 
 def test_gains_as_they_are_written() -> None:
-    assert [parse_gain(text) for text in ("auto", "30", "LNA=32, VGA=20")] == [None, 30.0, {"LNA": 32.0, "VGA": 20.0}]
+    assert [parse_gain(text) for text in ("auto", "30", "RF=0, IF=24")] == [None, 30.0, {"RF": 0.0, "IF": 24.0}]
     for text in ("", "loud", "nan", "LNA=", "LNA=1=2", "LNA=1,30"):
         with pytest.raises(AtaError, match="is no gain"):
             parse_gain(text)

@@ -14,7 +14,7 @@ Each --connection tells how one client in turn is treated, the last one all that
     close      close in an orderly way after that many samples; reset: the same with a reset; stall: send no more
     odd        close after half a sample more
     garbage    greet with other bytes, and send no samples; half: greet with 4 bytes only; silent: never greet
-    noheader   close at once
+    noheader   close at once; e4000: greet as a tuner with two gain stages, and send no samples
 
 Tests start it with `RtlTcpServer`, in a process of its own: gr-osmosdr connects with Python's lock held.
 """
@@ -37,7 +37,7 @@ from pathlib import Path
 
 import numpy as np
 
-R820T, GAINS = 5, 29
+E4000, R820T, GAINS = 1, 5, 29
 COMMANDS = {1: "freq", 2: "rate", 3: "gain_mode", 4: "gain", 5: "ppm", 8: "agc", 9: "direct_sampling", 10: "offset",
             14: "bias_tee"}  # fmt: skip
 CHUNK = 16384  # samples sent at once
@@ -99,7 +99,8 @@ class Connection:
 
     def _greet(self) -> bool:
         greeting = struct.pack(">4sII", b"RTL0", R820T, GAINS)
-        sent = {"garbage": b"HTTP/1.1 400", "half": greeting[:4], "silent": b"", "noheader": b""}
+        sent = {"garbage": b"HTTP/1.1 400", "half": greeting[:4], "silent": b"", "noheader": b"",
+                "e4000": struct.pack(">4sII", b"RTL0", E4000, GAINS)}  # fmt: skip
         self._client.sendall(sent.get(self._what, greeting))
         return self._what not in sent
 
