@@ -30,14 +30,14 @@ def run_occupancy(args: argparse.Namespace) -> int:
         if Path(output).resolve() == Path(args.db).resolve():
             raise AtaError(f"{output} is the occupancy file itself; name another file to write to")
     store = Occupancy(args.db, read_only=True)
+    if args.png:  # before anything is printed, whose reader may have gone
+        from .occupancy_plot import draw_occupancy  # matplotlib takes a second to load
+
+        draw_occupancy(store, args.png)
     if args.csv:
         write_csv(store, args.csv)
     if args.csv != "-":
         print_table(store)
-    if args.png:
-        from .occupancy_plot import draw_occupancy  # matplotlib takes a second to load
-
-        draw_occupancy(store, args.png)
     store.close()
     return 0
 

@@ -8,7 +8,8 @@ import argparse
 import math
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
+from functools import partial
 
 import numpy as np
 
@@ -107,7 +108,7 @@ def sweep_once(scanner: Scanner, tuner: Tuner, progress: Progress, outputs: Outp
     if sweep is not None:
         outputs.write(sweep)
     elif scanner.failure is None or progress.stopped:
-        print("ata-sense: stopped before anything was wide enough to analyse", file=sys.stderr)
+        _tell("stopped before anything was wide enough to analyse")
     if scanner.failure is not None:
         raise scanner.failure
 
@@ -133,21 +134,35 @@ class Outputs:
         self._sweeps = 0
 
     def write(self, sweep: Sweep) -> None:
-        sum_up(sweep)
+        """To each output, the ones that fail included: the first failure is raised when all others have the sweep."""
         self._sweeps += 1
+        writers = [self._store.add]
         if self._picture:
-            self._picture.add(_analysis(sweep))
+            writers.append(lambda sweep: self._picture.add(_analysis(sweep)))
         if self._lines:
-            self._lines.write(sweep)
-        self._store.add(sweep)
+            writers.append(self._lines.write)
+        _each([partial(write, sweep) for write in (*writers, sum_up)])
 
     def close(self) -> None:
-        """The table and the picture of all sweeps, where there was one."""
-        if self._sweeps and self._table:
-            print_table(self._store)
+        """The picture and the table of all sweeps, where there was one; the table last, for its reader may have gone."""
+        last = []
         if self._sweeps and self._picture:
-            self._picture.save(self._png)
-        self._store.close()
+            last.append(lambda: self._picture.save(self._png))
+        if self._sweeps and self._table:
+            last.append(lambda: print_table(self._store))
+        _each([*last, self._store.close])
+
+
+def _each(steps: list[Callable[[], None]]) -> None:
+    """Takes every step, and raises the first failure afterwards."""
+    failure: BaseException | None = None
+    for step in steps:
+        try:
+            step()
+        except BaseException as first:  # a second Ctrl-C too, where an output hangs
+            failure = failure or first
+    if failure is not None:
+        raise failure
 
 
 def open_tuner(args: argparse.Namespace, plan: Plan, model: ModelFile, stopped: Callable[[], bool]) -> Tuner:
@@ -171,8 +186,13 @@ def sum_up(sweep: Sweep) -> None:
     names = [b.label for b in sweep.bands]
     found = ", ".join(f"{names.count(label)} {label}" for label in sorted(set(names))) or "no bands"
     stopped = "" if sweep.complete else f" of {len(sweep.plan.centers)}, stopped at {sweep.wide.high / 1e6:.1f} MHz"
-    print(f"ata-sense: sweep {sweep.index + 1}: {sweep.steps} steps{stopped} in {sweep.ended - sweep.begun:.1f} s: {found}",
-          file=sys.stderr)  # fmt: skip
+    _tell(f"sweep {sweep.index + 1}: {sweep.steps} steps{stopped} in {sweep.ended - sweep.begun:.1f} s: {found}")
+
+
+def _tell(line: str) -> None:
+    """On stderr, whose reader may have gone, as Ctrl-C ends a `tee` too: the scan goes on all the same."""
+    with suppress(OSError):
+        print(f"ata-sense: {line}", file=sys.stderr)
 
 
 class Progress:
@@ -189,13 +209,15 @@ class Progress:
     def goes_on(self, done: int) -> bool:
         """Shows how many steps are done -> whether to take the next."""
         if self._bar:
-            sys.stderr.write(f"\r{'#' * (BAR * done // self._steps):.<{BAR}} step {done} of {self._steps} ")
-            sys.stderr.flush()
+            with suppress(OSError):
+                sys.stderr.write(f"\r{'#' * (BAR * done // self._steps):.<{BAR}} step {done} of {self._steps} ")
+                sys.stderr.flush()
         return not self.stopped
 
     def clear(self) -> None:
         if self._bar:
-            sys.stderr.write("\r\033[K")
+            with suppress(OSError):
+                sys.stderr.write("\r\033[K")
 
 
 def _analysis(sweep: Sweep) -> Analysis:

@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,34 @@ def test_ctrl_c_ends_a_scan_and_keeps_what_was_found(folder: Path, number: int) 
     assert kept == (len(lines),)
     header, *rows = table.splitlines()
     assert header.startswith("label") and begins(rows)[0] == pytest.approx(WIDE[0], abs=SKIRT)
+
+
+@pytest.mark.parametrize(
+    ("broken", "lines"), [({"stderr": "/dev/full"}, "l.jsonl"), ({"stdout": "/dev/full"}, "l.jsonl"), ({}, "/dev/full")]
+)
+def test_an_output_that_fails_takes_no_sweep_from_the_others(
+    folder: Path, tmp_path: Path, broken: dict[str, str], lines: str
+) -> None:
+    named = ("--db", tmp_path / "a.db", "--png", tmp_path / "a.png", "--jsonl", tmp_path / lines)
+    args = command("scan", *BAND, *RADIO, *named)
+    with ExitStack() as files:
+        outputs = {name: files.enter_context(Path(path).open("w")) for name, path in broken.items()}
+        ran = subprocess.run(args, cwd=folder, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **outputs},
+                             check=False, timeout=120)  # fmt: skip
+    assert ran.returncode == (0 if "stderr" in broken else 2)
+    assert Occupancy(tmp_path / "a.db", read_only=True).sweeps == 1
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+    assert lines == "/dev/full" or len((tmp_path / lines).read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("table", [(), ("--csv", "-")])
+def test_occupancy_is_drawn_though_nobody_reads_the_table(folder: Path, tmp_path: Path, table: tuple[str, ...]) -> None:
+    assert ata_sense("scan", *BAND, *RADIO, "--db", tmp_path / "a.db", cwd=folder).returncode == 0
+    with Path("/dev/full").open("w") as full:
+        args = command("occupancy", tmp_path / "a.db", "--png", tmp_path / "a.png", *table)
+        ran = subprocess.run(args, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+    assert ran.returncode == 2 and "cannot be written" in ran.stderr
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
 
 
 @pytest.mark.parametrize(
