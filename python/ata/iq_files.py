@@ -26,6 +26,7 @@ from .stream import RadioTime
 
 DATATYPES = {"ci16_le": 4, "cf32_le": 8}  # bytes a sample
 PREFIX = "ata-iq-"
+STAMP = "%Y%m%dT%H%M%S.%fZ"
 NAME = re.compile(rf"{PREFIX}\d{{8}}T\d{{6}}\.\d{{6}}Z-\d+\.sigmf-data")
 SHARES = 4  # one recording takes at most this part of what the folder may hold
 MOST_WAITING = 128e6  # bytes of samples that wait for a slow disk, beside those from before the band appeared
@@ -130,6 +131,7 @@ class IqFiles:
         self._waiting = 0
         self._recordings = self._samples = self._lost = 0
         self._ours: set[Path] = set()  # samples that were found or written; no metadata are read twice
+        self._of_this_run: list[Path] = []  # oldest first
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="ata-iq", daemon=True)
         self._thread.start()
@@ -187,12 +189,13 @@ class IqFiles:
     def _begin(self, recording: Recording) -> None:
         first = recording.tunings[0]
         moment = datetime.fromisoformat(utc(*first.time)) if first.time else datetime.now(UTC)
-        name = f"{PREFIX}{moment.strftime('%Y%m%dT%H%M%S.%fZ')}-{recording.start}"
+        name = f"{PREFIX}{moment.strftime(STAMP)}-{recording.start}"
         recording.path = Path(self._keep.folder) / name
         self._make_room()
         self._describe(recording)
         self._data(recording).touch()
         self._ours.add(self._data(recording))
+        self._of_this_run.append(self._data(recording))
 
     def _add(self, recording: Recording, samples: np.ndarray) -> None:
         if recording.broken:
@@ -213,7 +216,7 @@ class IqFiles:
         self._samples += len(samples)
 
     def _end(self, recording: Recording) -> None:
-        if recording.written:
+        if recording.written and self._data(recording).exists():  # it may have made room for others meanwhile
             self._describe(recording)
         else:  # nothing came of it
             for path in (self._data(recording), self._meta(recording)):
@@ -242,7 +245,12 @@ class IqFiles:
 
     def _make_room(self) -> None:
         """Removes our oldest recordings until another of full length fits."""
-        ours = [path for path in sorted(Path(self._keep.folder).iterdir()) if path in self._ours or _ours(path)]
+        now = f"{PREFIX}{datetime.now(UTC).strftime(STAMP)}"
+        self._of_this_run = [path for path in self._of_this_run if path.exists()]
+        order = {path: number for number, path in enumerate(self._of_this_run)}
+        # This run's are the newest, whatever the clock said; those of the future the oldest, which one once ahead named.
+        files = sorted(Path(self._keep.folder).iterdir(), key=lambda p: (order.get(p, -1), p.name <= now, p))
+        ours = [path for path in files if path in self._ours or _ours(path)]
         self._ours = set(ours)
         for data in oldest_beyond(self._keep.max_bytes * (1 - 1 / SHARES), ours):
             data.unlink(missing_ok=True)

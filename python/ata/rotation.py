@@ -15,6 +15,7 @@ from .errors import AtaError
 from .sigmf_sink import ours
 from .sinks import HasJson, Sink
 
+STAMP = "%Y%m%dT%H%M%SZ"
 FLUSH_EVERY = 60.0  # s; what a crash may take of a file that is written as a whole
 
 
@@ -47,6 +48,7 @@ class Rotating:
             self._path = self._path.resolve()
         self._max_bytes, self._max_seconds, self._keep_bytes = max_bytes, max_seconds, keep_bytes
         self._ours: set[Path] = set()  # of those set aside; none is read twice
+        self._of_this_run: list[Path] = []  # set aside, oldest first
         if self._path.is_file() and self._path.stat().st_size:
             self._set_aside(self._path.stat().st_mtime)
         self._begin()
@@ -85,11 +87,11 @@ class Rotating:
         return time.monotonic() - self._opened
 
     def _set_aside(self, begun: float) -> None:
-        stamp = datetime.fromtimestamp(begun, UTC).strftime("%Y%m%dT%H%M%SZ")
+        stamp = datetime.fromtimestamp(begun, UTC).strftime(STAMP)
         try:
             number = 1 + max((n for when, n, _ in self._aside() if when == stamp), default=0)
             name = f"{self._path.stem}-{stamp}{f'-{number}' if number > 1 else ''}{self._path.suffix}"
-            self._path.rename(self._path.with_name(name))
+            self._of_this_run.append(self._path.rename(self._path.with_name(name)))
         except OSError as failure:
             raise AtaError(f"{self._path} cannot be set aside: {failure.strerror}") from failure
 
@@ -103,10 +105,18 @@ class Rotating:
             raise AtaError(f"what is set aside of {self._path} cannot be removed: {failure.strerror}") from failure
 
     def _aside(self) -> list[tuple[str, int, Path]]:
-        """The files set aside, oldest first: when they were begun, and which of that second they are."""
+        """The files set aside, oldest first: when they were begun, and which of that second they are.
+
+        Those of this run come last, whatever the clock said; before them those up to now, for one that was ahead once
+        named those of the future.
+        """
         name = re.compile(rf"{re.escape(self._path.stem)}-(\d{{8}}T\d{{6}}Z)(?:-(\d+))?{re.escape(self._path.suffix)}")
         named = ((name.fullmatch(path.name), path) for path in self._path.parent.iterdir())
-        return sorted((found[1], int(found[2] or 1), path) for found, path in named if found)
+        aside = [(found[1], int(found[2] or 1), path) for found, path in named if found]
+        now = datetime.now(UTC).strftime(STAMP)
+        self._of_this_run = [path for path in self._of_this_run if path.exists()]
+        order = {path: number for number, path in enumerate(self._of_this_run)}
+        return sorted(aside, key=lambda each: (order.get(each[2], -1), each[0] <= now, each))
 
 
 def oldest_beyond(allowed: float, files: list[Path]) -> list[Path]:

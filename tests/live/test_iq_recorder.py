@@ -14,7 +14,7 @@ import sigmf
 from gnuradio import ata, blocks, gr
 from gnuradio.ata import iq_files
 from gnuradio.ata.errors import AtaError
-from gnuradio.ata.iq_files import KeepIq
+from gnuradio.ata.iq_files import IqFiles, KeepIq, Recording, Tuned
 from gnuradio.ata.iq_recorder import iq_recorder
 from gnuradio.ata.recordings import open_recording
 from gnuradio.ata.sensor import Sensor, replay
@@ -131,6 +131,35 @@ def test_damaged_recordings_of_ours_make_room_and_foreign_ones_stay(tmp_path: Pa
     assert (kept.recorder.counts.lost, kept.recorder.counts.samples) == (0, BEFORE + N + AFTER)
     left = {path.name.partition(".sigmf")[0] for path in folder.iterdir()}
     assert left.intersection([*names, "ata-iq-of-mine"]) == {names[0], "ata-iq-of-mine"}
+
+
+@pytest.mark.parametrize("year", ["2026", "9999"])
+def test_recordings_that_a_clock_once_ahead_named_are_the_oldest(tmp_path: Path, year: str) -> None:
+    folder = tmp_path / "iq"
+    folder.mkdir()
+    for i in range(3):
+        (folder / f"ata-iq-{year}0101T00000{i}.000000Z-{i}.sigmf-data").write_bytes(bytes(1_900_000))
+    files = IqFiles(KeepIq(str(folder), 8e6), RATE, "a test", 0)
+    made = [Recording(1000 * i, RATE, [Tuned(1000 * i, FREQ, (4_000_000_000 - 10 * i, 0.0))]) for i in range(3)]
+    for recording in made:  # dated backwards, and by a radio whose clock is ahead
+        files.begin(recording)
+        files.add(recording, np.zeros(200_000, np.complex64))
+        files.end(recording)
+    files.close()
+    left = sorted(int(path.stem.rpartition("-")[2]) for path in folder.glob("*.sigmf-data"))
+    assert (files.counts.lost, left) == (0, [0, 1, 2, 1000, 2000])
+    assert {path.stem for path in folder.glob("*.sigmf-meta")} == {recording.path.name for recording in made}
+
+
+def test_a_recording_that_is_gone_before_its_end_is_not_described(tmp_path: Path) -> None:
+    files = IqFiles(KeepIq(str(tmp_path), 1e9), RATE, "a test", 0)
+    recording = Recording(0, RATE, [Tuned(0, FREQ, None)])
+    files.begin(recording)
+    files.add(recording, np.zeros(1000, np.complex64))
+    files.close()
+    recording.path.with_name(recording.path.name + ".sigmf-data").unlink()
+    files._end(recording)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_metadata_are_read_once_however_many_recordings_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,21 @@ def test_the_oldest_go_when_there_is_no_room(tmp_path: Path) -> None:
     assert all(path.exists() for path in others)
 
 
+def test_files_that_a_clock_once_ahead_named_are_the_oldest(tmp_path: Path) -> None:
+    ahead = [tmp_path / f"r-9999010{day}T000000Z.jsonl" for day in (1, 2)]
+    for path in ahead:
+        path.write_text(3000 * "x")
+    (tmp_path / "r-20260101T000000Z.jsonl").write_text(500 * "x")
+    sink = Rotating(tmp_path / "r.jsonl", JsonLines, 500, keep_bytes=7000)
+    assert all(path.exists() for path in ahead)
+    for i in range(12):
+        sink.write(record(i))
+    sink.close()
+    assert not ahead[0].exists() and (tmp_path / "r-20260101T000000Z.jsonl").exists()
+    aside = [path for path in in_order(tmp_path) if path not in ahead]
+    assert [i for path in aside[1:] for i in frames(path)] == list(range(12))
+
+
 def test_what_others_take_away_and_folders_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     aside = [tmp_path / f"r-2026010{day}T000000Z.jsonl" for day in (1, 2, 3, 4)]
     aside[0].mkdir()
