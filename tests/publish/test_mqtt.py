@@ -162,6 +162,7 @@ def test_a_broker_that_stalls_and_restarts_loses_nothing_that_fits(broker: Broke
         ("http://localhost/x", "no MQTT URL"),
         ("mqtt://", "no MQTT URL"),
         ("mqtt://host:port", "no MQTT URL"),
+        ("mqtt://192.168..20", "no name of an MQTT broker's host"),
         ("mqtt://host/#", "no MQTT URL"),
         ("mqtt://host/a/%23", "no MQTT topic"),
     ],

@@ -110,7 +110,10 @@ def test_only_this_machine_unless_asked() -> None:
         everybody.close()
 
 
-@pytest.mark.parametrize("address", ["", "*:5556", "5556x", "70000", "127.0.0.1:", "no.such.host.invalid:5556", "a b:1"])
+@pytest.mark.parametrize(
+    "address",
+    ["", "*:5556", "5556x", "70000", "127.0.0.1:", "192.168..20:5556", "no.such.host.invalid:5556", "a b:1"],
+)
 def test_what_is_no_address_is_said(address: str) -> None:
     with pytest.raises(AtaError, match="no address"):
         ZmqPublisher(address)

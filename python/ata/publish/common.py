@@ -61,6 +61,8 @@ def listen_address(text: str) -> tuple[str, int]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as failure:
         raise AtaError(f"{host} is no address of this machine: {failure.strerror}") from failure
+    except UnicodeError as failure:  # an empty label, or one that is too long, as in 192.168..20
+        raise AtaError(f"{host} is no address of this machine, nor a name that any has") from failure
     address = min(found, key=lambda entry: entry[0] != socket.AF_INET)[4]  # a `localhost` that is IPv6 too: most ask IPv4
     return address[0], int(port)
 

@@ -100,6 +100,10 @@ def _target(url: str) -> tuple[str, int, str]:
         raise refusal from failure
     if port is None or not parts.hostname or "?" in url or "#" in url:
         raise refusal
+    try:
+        parts.hostname.encode("idna")  # as the resolver does, in the library's thread, which would end by it
+    except UnicodeError as failure:
+        raise AtaError(f"{parts.hostname!r} is no name of an MQTT broker's host") from failure
     topic = unquote(parts.path.strip("/")) or TOPIC
     if "+" in topic or "#" in topic:
         raise AtaError(f"{topic!r} is no MQTT topic to publish on: + and # are for subscribers")
