@@ -4,6 +4,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -254,6 +255,17 @@ def test_outputs_that_the_shell_has_closed_are_no_fault(recording: Path, closed:
     assert "Traceback" not in ran.stdout + ran.stderr
     if code == 0:  # and nothing but records comes into the first file that is opened
         assert json.loads((recording.parent / "x.jsonl").read_text())["frame"] == 0
+
+
+def test_ctrl_c_while_modules_load_needs_no_traceback() -> None:
+    """Python tells on stderr as each one is loaded: after numpy there are many to come."""
+    command = [sys.executable, "-X", "importtime", ROOT / "apps" / "ata-sense", "doctor"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ran:
+        next(line for line in ran.stderr if line.endswith(" numpy\n"))
+        ran.send_signal(signal.SIGINT)
+        out, err = ran.communicate(timeout=60)
+    assert ran.returncode == -signal.SIGINT
+    assert out == "" and "Traceback" not in err and "make setup" not in err
 
 
 def test_a_module_that_does_not_load_is_one_sentence(tmp_path: Path) -> None:
