@@ -28,6 +28,7 @@ Gain = float | Mapping[str, float] | None  # dB for the whole chain, dB by stage
 RATE_TOLERANCE = 1e-3  # a clock that divides to something this near is what was asked for
 FREQ_TOLERANCE = 0.1  # of the sample rate
 DISTRIBUTES = ("uhd", "soapy", "bladerf")  # what gr-osmosdr hands a plain gain on to, for all stages together
+MISTYPED = ("bad lexical cast", "No devices specified via device arguments")  # a device string that no waiting mends
 RTL_TCP_UNKNOWN = (52e6, 2.2e9, 0.0, 0.0)  # frequencies and gains that gr-osmosdr gives a tuner nobody named
 
 
@@ -112,7 +113,8 @@ def _decibels(text: str) -> float:
 
 
 class _said:
-    """Turns a driver's exception into one sentence: a RuntimeError means that the radio is missing or gone."""
+    """Turns a driver's exception into one sentence: a RuntimeError means that the radio is missing or gone, but for what
+    it says of a device string that is mistyped."""
 
     def __init__(self, device: str, what: str) -> None:
         self._device, self._what = device, what
@@ -123,7 +125,8 @@ class _said:
     def __exit__(self, kind: object, failure: BaseException | None, trace: object) -> None:
         if isinstance(failure, (RuntimeError, ValueError, IndexError, ImportError)):
             words = " ".join(str(failure).split())
-            kind = RadioLost if isinstance(failure, RuntimeError) else AtaError
+            lost = isinstance(failure, RuntimeError) and not any(said in words for said in MISTYPED)
+            kind = RadioLost if lost else AtaError
             raise kind(f"{self._device} {self._what}: {words or type(failure).__name__}") from failure
 
 

@@ -105,6 +105,14 @@ def test_a_device_that_is_missing_is_one_sentence(device: str, says: str) -> Non
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("device", ["abacus=0", "rtl=many"])
+def test_a_device_string_that_is_mistyped_is_not_waited_for(device: str) -> None:
+    pytest.importorskip("osmosdr", reason="gr-osmosdr is not installed")
+    with pytest.raises(AtaError) as refusal:
+        open_radio(device, RATE, FREQ)
+    assert type(refusal.value) is AtaError
+
+
 @pytest.mark.parametrize(("rate", "freq", "says"), [(None, FREQ, "needs a rate"), (RATE, 0.0, "needs a freq")])
 def test_a_radio_needs_rate_and_frequency(rate: float | None, freq: float, says: str) -> None:
     with pytest.raises(AtaError, match=says):
