@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import time
@@ -26,8 +27,10 @@ class LiveScreen:
     """Draws to `out`; on a terminal it redraws its own lines and lets log lines scroll above them."""
 
     def __init__(self, out: TextIO) -> None:
+        if isinstance(out, io.TextIOWrapper):
+            out.reconfigure(errors="backslashreplace")  # a device may be named in letters that the terminal has not
         self._out = out
-        self._redraws = out.isatty()
+        self._redraws = out.isatty() and os.environ.get("TERM") != "dumb"  # such a terminal cannot move its cursor
         self._presence = Presence(HOLD)
         self._streaming: Streaming | None = None
         self._away = False
@@ -131,8 +134,17 @@ def _row(band: Present) -> str:
     snr = "-" if band.snr_db is None else f"{band.snr_db:5.1f} dB"
     return (
         f"{band.label:6s} {low:8.2f} MHz {high:8.2f} MHz {high - low:5.2f} MHz   {band.confidence:5.0%} {snr:>8s} "
-        f"{band.duty_cycle:5.0%}  {band.since or ''}"
+        f"{band.duty_cycle:5.0%}  {_since(band)}"
     )
+
+
+def _since(band: Present) -> str:
+    """HH:MM:SS, UTC, or month, day, hour and minute where that is not today: 80 columns have no room for more."""
+    if band.since is None:
+        return ""
+    date, _, clock = band.since.partition("T")
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    return clock[:8] if date == today else f"{date[5:]} {clock[:5]}"
 
 
 def _words(band: Present) -> str:

@@ -10,6 +10,8 @@ import os
 import pty
 import struct
 import termios
+from datetime import datetime, tzinfo
+from pathlib import Path
 
 import pytest
 from gnuradio.ata import live_screen
@@ -41,6 +43,43 @@ def test_the_table_fits_the_terminal_that_it_is_drawn_to(monkeypatch: pytest.Mon
         drawn = os.read(ours, 65536).decode().replace("\r", "").rpartition("\033[J")[2].splitlines()
     os.close(ours)
     assert len(drawn) == 7 and max(map(len, drawn)) == 49
+
+
+@pytest.mark.parametrize(("day", "shown"), [("today", "05:06:07"), ("2024-03-04", "03-04 05:06")])
+def test_80_columns_show_since_when(day: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime(2026, 5, 2, 6, tzinfo=tz)
+
+    monkeypatch.setattr(live_screen, "REDRAW_EVERY", 0.0)
+    monkeypatch.setattr(live_screen, "datetime", Clock)
+    out = Terminal()
+    screen = live_screen.LiveScreen(out)
+    time = f"{'2026-05-02' if day == 'today' else day}T05:06:07.123456Z"
+    band = Band("other", 5.8e9, 5.9e9, 1.0, -10.0, 1.0)
+    screen.show(Record(0, 0, 10_000, time, 5.85e9, 1e8, "m-1", "e", False, 0, 3.0, (band,)))
+    screen.tick(Totals(records=1, frames=1))
+    row = out.drawn.splitlines()[1]
+    assert row.startswith("other") and row.endswith(f"  {shown}") and len(row) < 80
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(live_screen, "REDRAW_EVERY", 0.0)
+    out = Terminal()
+    screen = live_screen.LiveScreen(out)
+    bands = (Band("LTE", 8e8, 8.001e8, 0.8, 10.0, 1.0),)
+    screen.show(Record(0, 0, 10_000, None, 8e8, 1e6, "m-1", "e", False, 0, 3.0, bands))
+    screen.tick(Totals(records=1, frames=1))
+    screen.sum_up(Totals(records=1, frames=1))
+    assert "+ LTE" in out.getvalue() and "\033" not in out.getvalue()
+
+
+def test_a_device_in_letters_that_the_output_has_not(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w", encoding="ascii") as out:
+        live_screen.LiveScreen(out).started(Streaming("loop:日.sigmf-meta", 1e6, 8e8, "m-1", "e"))
+    assert (tmp_path / "out").read_text().startswith("loop:\\u65e5.sigmf-meta: 800 MHz")
 
 
 def test_a_log_that_cannot_be_written_is_nobodys_end(monkeypatch: pytest.MonkeyPatch) -> None:
