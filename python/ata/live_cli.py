@@ -109,7 +109,7 @@ class _Pipe(JsonLines):
 
 
 def _settings(args: argparse.Namespace) -> LiveSettings:
-    for name in ("rotate_mb", "rotate_minutes", "keep_mb", "keep_iq_mb", "frames", "seconds"):
+    for name in ("frame_ms", "rotate_mb", "rotate_minutes", "keep_mb", "keep_iq_mb", "frames", "seconds"):
         value = getattr(args, name)
         if value is not None and not value > 0:
             raise AtaError(f"--{name.replace('_', '-')} is {value:g}; it has to be more than nothing")

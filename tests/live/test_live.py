@@ -305,6 +305,7 @@ def test_a_closed_terminal_loses_nothing(scene: Path, model: Path, tmp_path: Pat
         (("--source", "rtl=0", "--freq", FREQ), "rtl=0 needs --rate"),
         (("--source", "rtl=0", *TUNED, "--gain", "loud"), "is no gain"),
         (("--source", "rtl=0", *TUNED, "--frames", 0), "--frames is 0"),
+        (("--source", "rtl=0", *TUNED, "--frame-ms", 0), "--frame-ms is 0"),
         (("--source", "rtl=0", *TUNED, "--reconnect", "--engine", "abacus"), "no engine 'abacus'"),
         (("--source", "rtl=0", *TUNED, "--jsonl", "/dev/null/x"), "cannot be written"),
         (("--source", "loop:absent.sigmf-meta"), "absent.sigmf-meta cannot be read"),
