@@ -6,8 +6,9 @@ usage: python training/train.py [--out DIR] [--minutes M] [--resume] ...
        torchrun --nproc-per-node 2 training/train.py ...
 
 Without arguments: ten minutes on a CPU, on scenes that it makes itself, into runs/ata. Every two minutes it writes a
-checkpoint and the ONNX file; Ctrl-C does the same and ends, and --resume goes on exactly there. `--data DIR` trains on
-a folder that `scene.py --images` wrote. Watch it with `tensorboard --logdir runs`.
+checkpoint and the ONNX file; Ctrl-C does the same and ends, and --resume goes on exactly there; without it, a folder that
+holds a run is refused. `--data DIR` trains on a folder that `scene.py --images` wrote. Watch it with
+`tensorboard --logdir runs`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from tqdm import tqdm
 
 from training.ata import VARIANTS
 from training.data import FRONT_ENDS, MOST_SEED, VALIDATION_SEEDS, Batches, Drawn, Source, Stored, fixed_set
-from training.errors import command
+from training.errors import DataError, command
 from training.export import read_checkpoint, with_engine
 from training.models import NAMES
 from training.pairs import PRESET, Pairs
@@ -157,6 +158,8 @@ def run(args: argparse.Namespace) -> Trainer:
     """Trains until time or steps are over or Ctrl-C comes."""
     from torch.utils.tensorboard import SummaryWriter
 
+    if not args.resume and (args.out / "checkpoint.pt").exists():
+        raise DataError(f"{args.out} holds a run: --resume goes on with it, another --out begins anew")
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     ranks = Ranks(args.device)
@@ -173,16 +176,15 @@ def run(args: argparse.Namespace) -> Trainer:
     stopped = []
     usual = {kind: signal.signal(kind, lambda *_: stopped.append(1)) for kind in (signal.SIGINT, signal.SIGTERM)}
     loader = batches.loader(args.workers)
-    saved, warned = trainer.seconds, False
+    saved, warned, stop = trainer.seconds, False, 0.0
     try:
-        while trainer.progress < 1 and not stopped:
+        # on what all have agreed: who left for a Ctrl-C of its own would leave the others waiting in their next step
+        while trainer.progress < 1 and not stop:
             begin = time.monotonic()
             loss = trainer.train_step(*next(loader))
             # the first process's clock alone: the others' run on while they wait for it to validate and save
             seconds = trainer.seconds + time.monotonic() - begin if first else 0.0
             trainer.seconds, stop = ranks.agree(args.device, seconds, len(stopped))
-            if stop and not stopped:
-                stopped.append(1)
             if not first:
                 continue
             health = trainer.adversary.health
@@ -193,7 +195,7 @@ def run(args: argparse.Namespace) -> Trainer:
             if trainer.adversary.collapsed and not warned:
                 warned = True
                 bar.write("the discriminator has collapsed: its loss is near zero and teaches the segmenter nothing")
-            if trainer.seconds - saved > CHECKPOINT_S or trainer.progress >= 1 or stopped:
+            if trainer.seconds - saved > CHECKPOINT_S or trainer.progress >= 1 or stop:
                 saved = trainer.seconds
                 trainer.metrics = {"validation": trainer.validate(validation)}
                 pixels, columns = (trainer.metrics["validation"][k]["miou"] for k in ("pixels", "column_mean"))
@@ -201,7 +203,7 @@ def run(args: argparse.Namespace) -> Trainer:
                 log.add_scalar("validation/miou_column_mean", columns, trainer.step)
                 bar.write(f"step {trainer.step}: validation mIoU {pixels:.3f}, of columns {columns:.3f}")
                 trainer.save()
-        if stopped and first:
+        if stop and first:
             bar.write("stopped; --resume goes on from here")
     finally:
         for kind, handler in usual.items():

@@ -178,8 +178,10 @@ class Trainer:
 
 
 def commit() -> str:
-    """The repository's commit, or an empty string outside one."""
-    asked = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
-    )
+    """The repository's commit, or an empty string outside one and where there is no git."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent, check=False)
+    except OSError:
+        return ""
     return asked.stdout.strip()

@@ -16,7 +16,7 @@ import onnxruntime
 import pytest
 import torch
 
-from training import data, train, writing
+from training import data, train, trainer, writing
 from training.data import CLASSES, Batches, Drawn, Stored
 from training.errors import DataError
 from training.initial import begin_with
@@ -169,6 +169,39 @@ def test_ctrl_c_leaves_a_model_file(tmp_path, images, monkeypatch):
     assert (tmp_path / "model.onnx").exists()
 
 
+def test_ctrl_c_during_validation_ends_at_an_agreed_step(tmp_path, images, monkeypatch):
+    """A process that left for itself would leave the others waiting for it in their next step."""
+    plain, agreed = train.Ranks.agree, []
+
+    def interrupted(*_):
+        signal.raise_signal(signal.SIGINT)
+        return {"pixels": {"miou": 0.0}, "column_mean": {"miou": 0.0}}
+
+    def agree(self, device, seconds, stop):
+        agreed.append(stop)
+        return plain(self, device, seconds, stop)
+
+    monkeypatch.setattr(train, "CHECKPOINT_S", -1)
+    monkeypatch.setattr(train.Trainer, "validate", interrupted)
+    monkeypatch.setattr(train.Trainer, "save", lambda _: None)
+    monkeypatch.setattr(train.Ranks, "agree", agree)
+    assert train.main([*SMALL, "--out", str(tmp_path), "--minutes", "60", "--data", str(images)]) == 0
+    assert agreed == [0, 1]
+
+
+def test_a_run_is_not_overwritten(tmp_path, images, capsys):
+    (tmp_path / "checkpoint.pt").write_bytes(b"hours of work")
+    assert train.main([*SMALL, "--steps", "1", "--out", str(tmp_path), "--data", str(images)]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said == f"train: {tmp_path} holds a run: --resume goes on with it, another --out begins anew"
+    assert (tmp_path / "checkpoint.pt").read_bytes() == b"hours of work"
+
+
+def test_where_there_is_no_git_there_is_no_commit(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert trainer.commit() == ""
+
+
 def test_two_processes_train_one_network(tmp_path, images):
     """torchrun over gloo: the gradients are averaged, so both end with the same weights, and one of them writes. The clock
     of that one counts: the other's, which here runs 100 times as fast, does too while it waits for a validation."""
@@ -292,7 +325,7 @@ def test_validation_scenes_that_cannot_be_kept_are_one_sentence(tmp_path, images
     kept.unlink()
     Path(f"{kept}.1.part").symlink_to("/dev/full")
     capsys.readouterr()
-    assert train.main(asked) == 2
+    assert train.main([*asked, "--out", str(tmp_path / "again")]) == 2
     said = capsys.readouterr().err.strip()
     assert f"cannot write {kept}" in said and "\n" not in said
 
