@@ -18,6 +18,7 @@ from tqdm import tqdm
 from training.data import Drawn
 from training.errors import DataError
 from training.scene_draw import PRESETS
+from training.writing import replacing
 
 SCENES = 64
 CALIBRATION_SEEDS = 3 << 40  # far from those of training, validation and test
@@ -40,7 +41,8 @@ def calibration_images(data: str | None) -> list[np.ndarray]:
 
 
 def export_int8(path: Path, out: Path, images: list[np.ndarray]) -> float:
-    """Writes the copy -> share of the images' columns whose class it changes; DataError where that is too much.
+    """Writes the copy -> share of the images' columns whose class it changes; DataError, and no copy, where that is too
+    much.
 
     Weights are per channel and 7 bits wide, so that sums do not saturate on CPUs without VNNI.
     """
@@ -56,7 +58,7 @@ def export_int8(path: Path, out: Path, images: list[np.ndarray]) -> float:
             return None if image is None else {"spectrogram": image}
 
     metadata = [p for p in onnx.load(str(path)).metadata_props if p.key == "ata"]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, replacing(out) as part:
         folded = Path(folder) / "folded.onnx"
         logging.disable(logging.WARNING)  # it advises to do what is done here
         try:
@@ -66,21 +68,21 @@ def export_int8(path: Path, out: Path, images: list[np.ndarray]) -> float:
             made = {name for node in whole.graph.node if node.name in exact for name in node.output}
             # and what reads them: a value that one node reads in 8 bits, all of its readers do
             exact += [node.name for node in whole.graph.node if made & set(node.input)]
-            quantize_static(str(folded), str(out), Reader(), QuantFormat.QDQ, per_channel=True, reduce_range=True,
+            quantize_static(str(folded), str(part), Reader(), QuantFormat.QDQ, per_channel=True, reduce_range=True,
                             nodes_to_exclude=exact)  # fmt: skip
         finally:
             logging.disable(logging.NOTSET)
-    model = onnx.load(str(out))
-    del model.metadata_props[:]
-    model.metadata_props.extend(metadata)
-    own = [o for o in model.opset_import if o.domain == ""]
-    del model.opset_import[:]  # the tools declare domains that nothing here uses
-    model.opset_import.extend(own)
-    onnx.checker.check_model(model)
-    onnx.save(model, str(out))
-    changed = float(np.mean([_columns(path, images) != _columns(out, images)]))
-    if changed > MOST_CHANGED:
-        raise DataError(f"8 bits change the class of {changed:.1%} of the columns: {out} is not worth having")
+        model = onnx.load(str(part))
+        del model.metadata_props[:]
+        model.metadata_props.extend(metadata)
+        own = [o for o in model.opset_import if o.domain == ""]
+        del model.opset_import[:]  # the tools declare domains that nothing here uses
+        model.opset_import.extend(own)
+        onnx.checker.check_model(model)
+        onnx.save(model, str(part))
+        changed = float(np.mean([_columns(path, images) != _columns(part, images)]))
+        if changed > MOST_CHANGED:
+            raise DataError(f"8 bits change the class of {changed:.1%} of the columns: {out} is not worth having")
     return changed
 
 

@@ -61,3 +61,8 @@ class Pixels:
         rows = (counts / counts.sum(1, keepdim=True).clamp(min=1)).tolist()
         return {"pixels": self.pixels.figures(), "column_mean": self.columns.figures(),
                 "confusion": [[round(v, 5) for v in row] for row in rows]}  # fmt: skip
+
+
+def largest_difference(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> float:
+    """Of a probability between two networks' logits [B, C, T, F]; not a number where one of those is none."""
+    return float(torch.stack([(ours.softmax(1) - theirs.softmax(1)).abs().max() for ours, theirs in pairs]).max())

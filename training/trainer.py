@@ -21,7 +21,7 @@ from training.export import export, read_checkpoint, take_weights
 from training.initial import begin_with
 from training.metrics import Pixels
 from training.models import build
-from training.writing import replacing, save
+from training.writing import save
 
 RESUMED = ("net", "averaged", "settled", "optimizer", "adversary", "step", "seconds", "metrics")  # what a run goes on with
 AVERAGE = 0.998  # decay of the weights' running average, which is what is exported
@@ -155,8 +155,7 @@ class Trainer:
         net = build(args.segmenter, len(CLASSES), **self.options)
         net.load_state_dict(average)
         save(state, args.out / "checkpoint.pt")
-        with replacing(args.out / "model.onnx") as part:
-            export(net, part, args.name, trained, self.metrics)
+        export(net, args.out / "model.onnx", args.name, trained, self.metrics)
 
     def load(self) -> None:
         """Goes on exactly where the checkpoint stands."""

@@ -12,10 +12,12 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from tiny_model import write_tiny_model
 
 from training import export, int8, tensorrt_engine, train
 from training.data import CLASSES
 from training.errors import DataError
+from training.metrics import largest_difference
 from training.models import build
 
 
@@ -92,6 +94,42 @@ def test_a_file_that_differs_from_the_network_is_refused(checkpoint, tmp_path):
     export.main([str(checkpoint), str(out)])
     with pytest.raises(DataError, match="differs from the trained network"):
         export.check(build("ata_net", len(CLASSES)).eval(), out)
+
+
+class Counting(torch.nn.Module):
+    """A network whose exported file is another one: tracing takes the number of images for a constant."""
+
+    def __init__(self, fault: float = 1.0) -> None:
+        super().__init__()
+        self.layer, self.fault = torch.nn.Conv2d(1, len(CLASSES), 1), fault
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.layer(image) * int(image.shape[0]) * self.fault
+
+
+@pytest.mark.parametrize("fault", [1.0, float("nan")])
+def test_export_refuses_what_differs_and_keeps_the_good_file(tmp_path, fault):
+    (tmp_path / "m.onnx").write_bytes(b"a good file")
+    with pytest.raises(DataError, match="differs from the trained network"):
+        export.export(Counting(fault), tmp_path / "m.onnx", "x", {}, {})
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"a good file"]
+
+
+def test_a_difference_that_is_not_a_number_is_none_that_passes():
+    one, nothing = torch.zeros(1, 4, 2, 2), torch.full((1, 4, 2, 2), float("nan"))
+    assert largest_difference([(one, one + torch.tensor([1e3, 0, 0, 0])[:, None, None])]) == pytest.approx(0.75)
+    for pairs in ([(one, one), (nothing, one)], [(one, nothing), (one, one)]):
+        assert not largest_difference(pairs) <= 1
+
+
+def test_a_refused_8_bit_copy_leaves_the_good_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(int8, "MOST_CHANGED", -1.0)
+    good = tmp_path / "m8.onnx"
+    good.write_bytes(b"a good file")
+    image = np.random.default_rng(0).uniform(-1, 3, (1, 1, 256, 256)).astype(np.float32)
+    with pytest.raises(DataError, match=r"m8\.onnx is not worth having"):
+        int8.export_int8(write_tiny_model(tmp_path / "m.onnx"), good, [image])
+    assert good.read_bytes() == b"a good file" and len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_network_of_another_front_end_says_so(tmp_path):
