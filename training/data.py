@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from training.augment import second_look
 from training.errors import DataError
 from training.fast_mixing import Frame
+from training.generator import generator
 from training.scene_draw import draw_scene
 from training.scene_images import (
     CLASSES,
@@ -184,15 +185,3 @@ def fixed_set(
         path.parent.mkdir(exist_ok=True)
         save(kept, path)
     return list(zip(kept["images"].split(batch), kept["columns"].split(batch), strict=True))
-
-
-def generator() -> str:
-    """A short name of the scene generator, by its source text: another generator has another."""
-    text = b"".join(p.read_bytes() for p in sorted(Path(__file__).parent.rglob("*.py")) if _generates(p))
-    return hashlib.sha256(text).hexdigest()[:16]
-
-
-def _generates(path: Path) -> bool:
-    """Whether a source file has a part in how a scene becomes an image."""
-    begins = ("scene", "fast", "channel", "impairments", "spectrogram", "lines", "batches", "transforms", "clock", "data")
-    return path.parent.name == "waveforms" or path.name.startswith(begins)

@@ -3,8 +3,9 @@
 """Training sets on disk: spectrograms and masks as memory-mapped arrays.
 
 A set is a folder of
-  set.json     {"format": 1, "preset", "seed", "fixed", "count", "iq_share", "rows", "columns", "classes", "done"}:
-               frame i is the scene of seed + i; the first `done` of `count` frames are complete
+  set.json     {"format": 1, "preset", "seed", "fixed", "count", "iq_share", "rows", "columns", "classes", "generator",
+               "done"}: frame i is the scene of seed + i as that `generator` makes it; the first `done` of `count` frames
+               are complete
   level.npy    float16 [count, rows, columns]: pixel powers in dB over the frame's 10th percentile, before normalisation
   mask.npy     uint8 [count, columns]: index into `classes` of each column
   truth.jsonl  one line a frame: {"seed", "samp_rate", "count", "iq", "truth": [{"label", "kind", "carrier", "active",
@@ -27,6 +28,7 @@ import torch
 
 from training.errors import DataError
 from training.fastpath import fast_power
+from training.generator import generator
 from training.scene_draw import draw_scene
 from training.scene_iq import scene_iq
 from training.scene_model import Scene, mask_columns, truth
@@ -58,15 +60,15 @@ def open_images(folder: Path) -> ImageSet:
     if info is None:
         raise DataError(f"{folder} holds no training set: set.json is missing")
     try:
-        level, mask = (np.load(folder / name, mmap_mode="r")[: info["done"]] for name in ("level.npy", "mask.npy"))
-        sizes = (info["done"], info["rows"], info["columns"])
-        whole = (*level.shape, *mask.shape) == (*sizes, info["done"], info["columns"])
+        level, mask = (np.load(folder / name, mmap_mode="r") for name in ("level.npy", "mask.npy"))
+        done, count, columns = info["done"], info["count"], info["columns"]
+        whole = (*level.shape, *mask.shape) == (count, info["rows"], columns, count, columns) and 0 <= done <= count
         whole = whole and {"preset", "fixed", "classes"} <= info.keys()
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         whole = False
     if not whole:
         raise DataError(f"{folder} holds a damaged training set: its arrays are not what its set.json says")
-    return ImageSet(level, mask, info)
+    return ImageSet(level[:done], mask[:done], info)
 
 
 def read_truth(folder: Path) -> list[dict]:
@@ -89,7 +91,7 @@ def write_images(preset: str, count: int, seed: int, out: Path, iq_share: float 
     iq_share: how many frames are made as samples with every fault (`made_as_samples`); the others take the fast path.
     """
     info = {"format": FORMAT, "preset": preset, "seed": seed, "fixed": fixed, "count": count, "iq_share": iq_share,
-            "rows": ROWS, "columns": COLUMNS, "classes": list(CLASSES)}
+            "rows": ROWS, "columns": COLUMNS, "classes": list(CLASSES), "generator": generator()}
     out.mkdir(parents=True, exist_ok=True)
     found = _read_info(out)
     if found is None:
@@ -100,7 +102,8 @@ def write_images(preset: str, count: int, seed: int, out: Path, iq_share: float 
         done = 0
         _write_info(out, info, done)
     else:
-        done = found.pop("done")
+        read_truth(out)  # of a file cut short, what is opened to write would be zeros
+        done = found["done"]
         for name, value in info.items():
             if found.get(name) != value:
                 raise DataError(f"{out} holds a set whose {name} is {found.get(name)!r}, not {value!r}")

@@ -28,8 +28,9 @@ from torch.nn.functional import interpolate
 from tqdm import tqdm
 
 from training import study_report, train
-from training.data import CLASSES, FRONT_ENDS, MOST_SEED, generator
+from training.data import CLASSES, FRONT_ENDS, MOST_SEED
 from training.errors import DataError, command
+from training.generator import generator
 from training.metrics import Pixels
 from training.study_frames import Maker
 from training.trainer import Trainer

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The frames of the study: the paper protocol as images of one size, made once for each front end and scene generator
-(`data.generator`) and kept.
+(`generator`) and kept.
 
 Seeds do not depend on the front end: both see the same scenes. Validation and test frames are made as samples; so are
 all of MathWorks' images, while our training frames take the fast path.
@@ -15,10 +15,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from training.data import CLASSES, TEST_SEEDS, VALIDATION_SEEDS, generator
+from training.data import CLASSES, TEST_SEEDS, VALIDATION_SEEDS
 from training.errors import DataError
 from training.evaluate import PAPER_LEVELS
 from training.fastpath import fast_power
+from training.generator import generator
 from training.scene_draw import draw_scene
 from training.scene_iq import scene_iq
 from training.scene_model import mask_columns

@@ -177,3 +177,29 @@ def test_a_set_of_other_scenes_is_not_overwritten(tmp_path, capsys):
     (tmp_path / "set.json").write_text("{}")
     with pytest.raises(DataError, match="format"):
         open_images(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["level.npy", "mask.npy", "truth.jsonl", "count"])
+def test_a_damaged_set_is_not_gone_on_with(tmp_path, monkeypatch, damage):
+    """A file cut short would be mended with zeros."""
+    monkeypatch.setattr(scene_images, "KEEP_EVERY", 1)
+    small = {"samp_rate": 3.84e6, "frame_ms": 0.5}
+    made = write_images("wideband", 4, 3, tmp_path, **small)
+    while next(made) < 3:
+        pass
+    made.close()
+    if damage == "count":
+        np.save(tmp_path / "mask.npy", np.load(tmp_path / "mask.npy")[:3])
+    else:
+        os.truncate(tmp_path / damage, (tmp_path / damage).stat().st_size // 2)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(DataError, match="damaged training set"):
+        list(write_images("wideband", 4, 3, tmp_path, **small))
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_a_set_of_another_generator_is_not_gone_on_with(tmp_path, monkeypatch):
+    next(iter(write_images("wideband", 2, 1, tmp_path, frame_ms=1.0)))
+    monkeypatch.setattr(scene_images, "generator", lambda: "another")
+    with pytest.raises(DataError, match=r"whose generator is '\w{16}', not 'another'"):
+        list(write_images("wideband", 2, 1, tmp_path, frame_ms=1.0))
