@@ -152,7 +152,8 @@ def test_faults_one_after_the_other_lose_nothing(
     monkeypatch.setattr("gnuradio.ata.pauses.LONGEST_PAUSE", 0.1)
     monkeypatch.setattr("gnuradio.ata.pauses.FIRST_PAUSE", 0.1)
     cut = [f"{what},{8 * N}" for what in ("close", "reset", "stall", "odd")]
-    with RtlTcpServer(scene, *cut, "noheader", "half", "silent", "garbage", "play", speed=0.5) as server:
+    others = ("noheader", "half", "silent", "garbage", "play")
+    with RtlTcpServer(scene, *cut, *others, speed=0.5, tuned=(FREQ, RATE)) as server:
         settings = LiveSettings(server.device, RATE, FREQ, 30.0, model=str(model), frame_ms=10.0)
         sink = Collected()
         live = Live(settings, [sink], Quiet(), reconnect=True, frames=60, opening_limit=6, stall_limit=6)

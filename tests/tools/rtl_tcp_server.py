@@ -163,8 +163,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="default: any free one, which is printed")
     parser.add_argument("--speed", type=float, default=1.0, help="times real time; 0: as fast as the client takes it")
     parser.add_argument("--connection", action="append", metavar="WHAT[,SAMPLES]")
+    parser.add_argument("--tuned", type=float, nargs=2, metavar=("FREQ", "RATE"), help="have its samples ready beforehand")
     args = parser.parse_args()
     tuner = Tuner(args.recording)
+    if args.tuned:  # a client waits for samples no longer than its limit
+        freq, rate = args.tuned
+        for at in (tuner.rate, rate):  # it may be tuned before it has its rate
+            tuner.cu8(freq, at)
     plans = [plan.partition(",") for plan in args.connection or ["play"]]
     with socket.create_server(("127.0.0.1", args.port), backlog=1) as listening:
         report("listening", port=listening.getsockname()[1])
@@ -177,8 +182,12 @@ def main() -> None:
 class RtlTcpServer:
     """The server as a process, for a `with` block; `device` is the string to open it with."""
 
-    def __init__(self, recording: Path, *connections: str, speed: float = 1.0) -> None:
+    def __init__(
+        self, recording: Path, *connections: str, speed: float = 1.0, tuned: tuple[float, float] | None = None
+    ) -> None:
         command = [sys.executable, __file__, str(recording), "--speed", str(speed)]
+        if tuned:
+            command += ["--tuned", *map(repr, tuned)]
         for connection in connections:
             command += ["--connection", connection]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
