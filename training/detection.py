@@ -83,9 +83,18 @@ def compare(there: list[Carrier], bands: list[Band], column_hz: float) -> int:
         if label not in CELLULAR:
             continue
         own = [c.carrier for c in there if c.label == label or c.kind == "dss"]
-        inside = sum(max(0.0, min(high, b) - max(low, a)) for a, b in own)
-        false += inside < 0.5 * (high - low)
+        false += _covered(low, high, own) < 0.5 * (high - low)
     return false
+
+
+def _covered(low: float, high: float, bands: list[tuple[float, float]]) -> float:
+    """How much of low to high lies in any of the bands; where some overlap it counts once."""
+    total, reached = 0.0, low
+    for a, b in sorted(bands):
+        a, b = max(a, reached), min(b, high)
+        total += max(0.0, b - a)
+        reached = max(reached, b)
+    return total
 
 
 def _clip(value: float, low: float, high: float) -> float:

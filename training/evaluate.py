@@ -26,10 +26,12 @@ import torch
 from training.card import markdown
 from training.data import CLASSES, TEST_SEEDS, Example, fixed_set
 from training.errors import DataError, command
+from training.export import FRONT_END
 from training.metrics import Pixels
 from training.scene_draw import PRESETS
 from training.scorecard import band_figures, captures
 
+READ = ("classes", "shape", "window", "overlap", "normalise", "legend")  # of the metadata: what makes and reads an image
 PAPER_LEVELS = ("-10", "0", "10", "20", "30", "none")  # dB over the whole band
 
 
@@ -57,6 +59,9 @@ def pixel_figures(model: Path, preset: str, count: int, workers: int) -> dict:
     """Figures on `count` test scenes (paper-test: of each noise level), pooled and by level; images as it was trained."""
     session, metadata = open_model(model)
     front_end = metadata["trained"].get("front_end", "ata")
+    for name in READ if front_end == "ata" else ():
+        if (its := metadata.get(name)) != FRONT_END[name]:
+            raise DataError(f"{model} reads images whose {name} is {its}, and those made here have {FRONT_END[name]}")
     pooled, by_level = Pixels(CLASSES), {}
     fixed = [{"level_db": level} for level in PAPER_LEVELS] if preset.startswith("paper") else [{}]
     for more in fixed:
@@ -99,6 +104,9 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--count and --frame-ms must be more than 0")
     if args.workers < 0:
         parser.error("--workers is not negative")
+    for path in (args.json, args.markdown):
+        if path and not path.parent.is_dir():  # not after hours of work
+            parser.error(f"{path} cannot be written: there is no folder {path.parent}")
     figures = evaluate(args)
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n")

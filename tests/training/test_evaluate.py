@@ -4,6 +4,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +16,15 @@ from tiny_model import write_tiny_model
 from training import data, evaluate, replays, scorecard
 from training.detection import Carrier, carriers, compare
 from training.errors import DataError
+from training.export import FRONT_END
 from training.metrics import Confusion, Pixels
 from training.scene_draw import draw_scene
 from training.scene_iq import scene_iq
+from training.scene_model import Emitter, Scene
+from training.waveforms.ofdm import Grid, OfdmWaveform
 
 COLUMN = 240e3
+SEES = {name: FRONT_END[name] for name in evaluate.READ}  # a tiny model whose images are made as training makes them
 
 
 def lte(**changes) -> Carrier:
@@ -46,6 +51,13 @@ def test_bands_are_held_to_the_contract(band, found, false):
     assert there[0].found == found
 
 
+def test_what_two_carriers_hold_together_counts_once():
+    """Half of the band is in carriers, not three quarters: a little more of it, and it is false."""
+    there = [lte(carrier=(0.0, 4e6)), lte(carrier=(1e6, 5e6))]
+    assert compare(there, [("LTE", 0.0, 9.9e6)], COLUMN) == 0
+    assert compare(there, [("LTE", 0.0, 10.1e6)], COLUMN) == 1
+
+
 def test_edges_count_from_the_allowed_range():
     for low, high, columns in ((-8.3e6, 9e6, 0.0), (-9e6 - 2 * COLUMN, 9e6, 2.0), (-8e6, 9e6 - COLUMN, 1.0)):
         there = [lte()]
@@ -65,6 +77,26 @@ def test_carriers_of_a_scene_are_its_cellular_truth():
     for c in seen:
         # active lies in the carrier, but for half a subcarrier of uplink and shoulders of rounding
         assert c.carrier[0] - 1e5 <= c.active[0] < c.active[1] <= c.carrier[1] + 1e5
+
+
+def one_carrier(samp_rate: float, busy: int, kind: str = "nr") -> Scene:
+    """A carrier of 1.2 MHz that sends in so many of 100 symbols."""
+    re = torch.zeros(100, 80, dtype=torch.complex64)
+    re[:busy] = 1
+    start = torch.arange(100, dtype=torch.float64) / 15e3
+    grid = Grid(re, 15e3, -600e3 + 7.5e3, start, torch.zeros_like(start))
+    waveform = OfdmWaveform("NR", kind, (-0.7e6, 0.7e6), [grid], 1.92e6, 100 / 15e3)
+    return Scene(samp_rate, round(samp_rate * 100 / 15e3), [Emitter(waveform, 0.0, 10.0)], None, 1, "test")
+
+
+def test_carriers_that_are_asked_for_are_wide_and_active_and_no_shared_spectrum():
+    """At least 8 columns of 256, in a tenth of the frame at least."""
+    eight = 32 * 1.2e6
+    for scene, counts in ((one_carrier(0.99 * eight, 100), True), (one_carrier(1.01 * eight, 100), False),
+                          (one_carrier(20e6, 11), True), (one_carrier(20e6, 9), False),
+                          (one_carrier(20e6, 100, "dss"), False)):  # fmt: skip
+        (found,) = carriers(scene)
+        assert found.active == pytest.approx((-0.6e6, 0.6e6)) and found.counts == counts
 
 
 def test_a_carrier_under_another_is_told_apart():
@@ -143,6 +175,18 @@ def test_many_replays_by_one_process(tmp_path, installed):
             replay(recording, tmp_path / "5.jsonl", 5.0, *raw)
 
 
+def test_ctrl_c_ends_the_process_that_replays_without_a_word(tmp_path):
+    command = tmp_path / "command.py"
+    command.write_text("print('replayed')\n")
+    asked, piped = [sys.executable, replays.AGAIN, command], subprocess.PIPE
+    with subprocess.Popen(asked, text=True, stdin=piped, stdout=piped, stderr=piped) as process:
+        process.stdin.write("[]\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline()) == [0, "replayed\n"]
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == ""
+
+
 def test_a_whole_card(tmp_path, monkeypatch, captures, installed):
     """End to end with a network that calls whatever is bright LTE: scenes and recordings, through ata-sense, to a card."""
     monkeypatch.setattr(data, "CACHE", tmp_path / "cache")
@@ -154,7 +198,7 @@ def test_a_whole_card(tmp_path, monkeypatch, captures, installed):
             link.symlink_to(captures / f"{name}.sigmf-{end}")
     for script in ("score.py", "add_noise.py"):
         (few / script).symlink_to(captures / script)
-    model = write_tiny_model(tmp_path / "tiny.onnx")
+    model = write_tiny_model(tmp_path / "tiny.onnx", **SEES)
     asked = [str(model), "--presets", "wideband", "--count", "2", "--workers", "0", "--captures", str(few),
              "--frame-ms", "40", "--json", str(tmp_path / "f.json"), "--markdown", str(tmp_path / "card.md")]  # fmt: skip
     assert evaluate.main(asked) == 0
@@ -174,7 +218,7 @@ def test_a_whole_card(tmp_path, monkeypatch, captures, installed):
 def test_paper_levels_are_pooled(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "CACHE", tmp_path / "cache")
     monkeypatch.setattr(evaluate, "PAPER_LEVELS", ("0", "none"))
-    made = evaluate.pixel_figures(write_tiny_model(tmp_path / "tiny.onnx"), "paper-test", 1, 0)
+    made = evaluate.pixel_figures(write_tiny_model(tmp_path / "tiny.onnx", **SEES), "paper-test", 1, 0)
     assert made["scenes"] == 2 and set(made["by_level_db"]) == {"0", "none"}
     assert made["pixels"]["classes"].keys() == {"noise", "LTE", "NR"}
 
@@ -184,7 +228,7 @@ def test_ctrl_c_is_one_sentence(tmp_path, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(evaluate, "fixed_set", interrupted)
-    assert evaluate.main([str(write_tiny_model(tmp_path / "tiny.onnx"))]) == 130
+    assert evaluate.main([str(write_tiny_model(tmp_path / "tiny.onnx", **SEES))]) == 130
     assert capsys.readouterr().err.strip() == "evaluate: stopped"
 
 
@@ -197,3 +241,22 @@ def test_what_is_missing_is_one_sentence(tmp_path, capsys):
         assert evaluate.main(argv) == 2
         said = capsys.readouterr().err.strip()
         assert says in said and "\n" not in said
+
+
+@pytest.mark.parametrize("name", evaluate.READ)
+def test_a_model_of_other_images_is_one_sentence(tmp_path, capsys, name):
+    """Its pixel figures would be wrong in silence."""
+    others = {"classes": ["noise", "LTE", "NR"], "shape": [16, 256], "window": "boxcar", "overlap": 0.0, "legend": False,
+              "normalise": {**FRONT_END["normalise"], "floor_db": -80}}  # fmt: skip
+    model = write_tiny_model(tmp_path / "tiny.onnx", **{**SEES, name: others[name]})
+    assert evaluate.main([str(model)]) == 2
+    said = capsys.readouterr().err.strip()
+    assert f"reads images whose {name} is" in said and "\n" not in said
+
+
+def test_figures_that_cannot_be_kept_are_refused_before_the_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(evaluate, "evaluate", None)
+    for option in ("--json", "--markdown"):
+        with pytest.raises(SystemExit) as end:
+            evaluate.main([str(tmp_path / "m.onnx"), option, str(tmp_path / "no/figures")])
+        assert end.value.code == 2 and f"there is no folder {tmp_path}/no" in capsys.readouterr().err.splitlines()[-1]
