@@ -7,8 +7,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training import data
+from training import data, pairs
 from training.pairs import Pairs, together
+from training.scene_draw import draw_scene
 from training.scene_images import CLASSES, COLUMNS
 from training.train import arguments, drawn
 
@@ -50,11 +51,31 @@ def test_examples_are_single_frames_and_then_pairs_and_always_the_same():
     assert (both > 0).sum() > (alone > 0).sum()
 
 
+def test_both_signals_of_a_sum_leave_with_one_density(monkeypatch):
+    """The second frame is weighed before the sum: 1 / 4 where its transmitter is four times as dense, and 4 the other way
+    round; and a frame's density is the one that its own scene was drawn with."""
+    weighed = []
+
+    def summed(power, columns, its_power, *_):
+        weighed.append(its_power)
+        return power, columns
+
+    monkeypatch.setattr(pairs, "together", summed)
+    monkeypatch.setattr(Pairs, "_frame", lambda _, n: (*frame(40, 90, LTE), (2.0, 8.0)[n]))
+    summing = Pairs(7 << 32, 0.0)
+    summing[1], summing[3]
+    power, _ = frame(40, 90, LTE)
+    assert torch.equal(weighed[0], power / 4) and torch.equal(weighed[1], power * 4)
+    monkeypatch.undo()
+    scene = draw_scene("paper", 7 << 32)
+    assert Pairs(7 << 32, 0.0)._frame(0)[2] == scene.emitters[0].gain(scene.duration)
+
+
 def test_no_frame_is_kept_after_its_sums():
-    pairs = Pairs(7 << 32, 0.0)
+    both = Pairs(7 << 32, 0.0)
     for index in (0, 2, 1, 3):
-        pairs[index]
-    assert not pairs._seen
+        both[index]
+    assert not both._seen
 
 
 def test_sums_are_the_same_where_few_frames_are_kept(monkeypatch):

@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The study's arithmetic on figures known beforehand, and one whole study of the smallest kind."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from training import study, study_frames, study_report
-from training.data import VALIDATION_SEEDS
+from training.data import CLASSES, VALIDATION_SEEDS
 from training.evaluate import PAPER_LEVELS
 from training.fastpath import fast_power
+from training.metrics import Pixels
 from training.scene_draw import draw_scene
 from training.scene_iq import scene_iq
 from training.spectrogram import normalise, pixel_power, with_legend
@@ -74,6 +77,30 @@ def test_frames_of_another_generator_are_not_taken(tmp_path, monkeypatch):
     monkeypatch.setattr(study_frames, "generator", lambda: "another")
     monkeypatch.setattr(study_frames, "fast_power", lambda *_: torch.ones(32, 64))
     assert not torch.equal(maker.training(1)[0], ours[0])
+
+
+def test_the_best_of_a_runs_looks_is_tested(tmp_path, monkeypatch):
+    """The weights that validated best, neither the first nor the last."""
+    validated, tested, scores = [], [], iter((0.2, 0.6, 0.4))
+    frames = torch.rand(2, 1, 32, 64), torch.randint(0, 4, (2, 64), dtype=torch.uint8)
+
+    def judge(net, images, columns, device):
+        weights = torch.cat([p.detach().flatten() for p in net.parameters()])
+        if images is not None:
+            validated.append(weights)
+            look = {"miou": next(scores)}
+            return SimpleNamespace(figures=lambda: {"pixels": look, "column_mean": look})
+        tested.append(weights)
+        return Pixels(CLASSES)
+
+    monkeypatch.setattr(study, "judge", judge)
+    monkeypatch.setattr(Pixels, "figures", lambda _: {})
+    maker = SimpleNamespace(training=lambda _: frames, validation=lambda _: frames, test=lambda _: {"0": (None, None)})
+    args = study.arguments(["--out", str(tmp_path), "--steps", "3", "--batch", "2", "--frames", "2", "--device", "cpu"])
+    made = study.one_run(args, maker, "ata_net", "none", 1)
+    assert torch.equal(tested[0], validated[1])
+    assert not torch.equal(validated[1], validated[0]) and not torch.equal(validated[1], validated[2])
+    assert [look["miou"] for look in made["curve"]] == [0.2, 0.6, 0.4]
 
 
 def test_a_whole_study_and_again(tmp_path, capsys, monkeypatch):

@@ -16,7 +16,7 @@ import onnxruntime
 import pytest
 import torch
 
-from training import data, train, trainer, writing
+from training import data, train, writing
 from training.data import CLASSES, Batches, Drawn, Stored
 from training.errors import DataError
 from training.initial import begin_with
@@ -197,11 +197,6 @@ def test_a_run_is_not_overwritten(tmp_path, images, capsys):
     assert (tmp_path / "checkpoint.pt").read_bytes() == b"hours of work"
 
 
-def test_where_there_is_no_git_there_is_no_commit(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    assert trainer.commit() == ""
-
-
 def test_two_processes_train_one_network(tmp_path, images):
     """torchrun over gloo: the gradients are averaged, so both end with the same weights, and one of them writes. The clock
     of that one counts: the other's, which here runs 100 times as fast, does too while it waits for a validation."""
@@ -252,12 +247,6 @@ def test_processes_share_out_the_examples():
         batches = iter(Batches(Numbers(), 3, 0, rank, 2))
         seen += [int(i) for _ in range(2) for i in next(batches)[1]]
     assert sorted(seen) == list(range(12))
-
-
-def test_stored_frames_come_in_another_order_each_time_round(images):
-    stored = Stored(images, seed=1)
-    order = [int(stored[i] and stored.order[1][i % 10]) for i in range(20)]
-    assert sorted(order[:10]) == list(range(10)) and sorted(order[10:]) == list(range(10)) and order[:10] != order[10:]
 
 
 def test_validation_is_made_as_samples_whatever_is_trained_on(images, tmp_path):
