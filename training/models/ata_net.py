@@ -130,8 +130,8 @@ class AxisContext(nn.Module):
 
 
 class Up(nn.Module):
-    """Doubles the size, adds the encoder's features of that size, and mixes both pixel by pixel: neighbours were looked at on
-    the way down."""
+    """Doubles the size, adds the encoder's features of that size, and mixes both pixel by pixel: neighbours were looked at
+    on the way down."""
 
     def __init__(self, below: int, beside: int) -> None:
         super().__init__()
