@@ -116,7 +116,7 @@ def _settings(args: argparse.Namespace) -> LiveSettings:
     rate, freq = (hertz(text) if text is not None else None for text in (args.rate, args.freq))
     played: tuple[Path, ...] = ()
     if args.source.startswith("loop:"):
-        recording = open_described(args.source.removeprefix("loop:"))
+        recording = open_described(args.source.removeprefix("loop:"), rate, freq)
         played = recording.files
         rate = recording.samp_rate if rate is None else rate
         freq = recording.center_freq if freq is None else freq

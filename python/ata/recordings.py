@@ -134,12 +134,12 @@ def open_recording(
     return Recording(path, datatype, float(rate), [_tuned({"core:sample_start": 0}, freq)])
 
 
-def open_described(path: str | Path) -> Recording:
+def open_described(path: str | Path, rate: float | None = None, freq: float | None = None) -> Recording:
     """As `open_recording`, where nobody is asked what raw IQ is: SigMF alone."""
     path = Path(path)
     if path.is_file() and path.suffix != ".sigmf" and metadata_of(path) is None:
         raise AtaError(f"{path} is raw IQ; to be played here it needs a .sigmf-meta beside it that says what it is")
-    return open_recording(path)
+    return open_recording(path, rate, freq)
 
 
 def _tuned(capture: dict, freq: float | None) -> dict:

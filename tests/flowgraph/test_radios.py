@@ -135,7 +135,7 @@ def test_a_recording_is_looped_without_its_date(tone: Path) -> None:
     once = np.fromfile(tone.with_suffix(".sigmf-data"), "<c8")
     assert np.array_equal(iq, np.concatenate([once, once, once[:20_000]]))
     assert {str(tag.key) for tag in tags} == {"rx_freq", "rx_rate"}
-    with pytest.raises(AtaError, match="was recorded at 1000000 Hz, which --rate 2000000 cannot change"):
+    with pytest.raises(AtaError, match="was recorded at 1000000 Hz, which samp_rate 2000000 cannot change"):
         open_radio(f"loop:{tone}", 2e6)
 
 
