@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .errors import AtaError
 from .occupancy import Occupancy, Occupied
-from .recordings import spare
+from .sinks import spare
 
 
 def add_occupancy(commands: argparse._SubParsersAction) -> None:
