@@ -9,6 +9,7 @@ or goes silent, or no more samples come. Then it ends the process, and opens the
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import time
@@ -280,14 +281,18 @@ class Live:
                 self._failure = self._failure or failure
 
     def _tell(self, say: Callable[..., None], *about: object) -> None:
-        """A screen that fails, its reader gone or the disk behind it full, ends the watch, and the sinks lose nothing."""
+        """A screen that fails, its reader gone or the disk behind it full, ends the watch, and the sinks lose nothing. A
+        terminal that is closed while it is written to is no failure: SIGHUP, which comes with it, ends the watch too."""
         if not self._shows:
             return
         try:
             say(*about)
         except OSError as failure:
             self._shows = False
-            self._failure = self._failure or failure
+            if failure.errno == errno.EIO:
+                self._stopping = True
+            else:
+                self._failure = self._failure or failure
 
     def _is_back(self) -> None:
         self._pauses.end()
