@@ -55,6 +55,11 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         print(f"ata-sense: standard output cannot be written: {failure.strerror}", file=sys.stderr)
         return 2
+    finally:
+        try:
+            sys.stderr.flush()
+        except OSError:  # what it could not take before, Python would try again at the end, and change the exit code
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 class _Parser(argparse.ArgumentParser):
