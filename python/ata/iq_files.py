@@ -20,7 +20,7 @@ import numpy as np
 from .band_runs import COLUMNS, BandRuns
 from .errors import AtaError, first_line
 from .records import Record, utc
-from .rotation import oldest_beyond
+from .rotation import oldest_beyond, ranks
 from .sigmf_sink import DESCRIPTION, VERSION, generator, sigmf_annotation, sigmf_capture, write_sigmf
 from .stream import RadioTime
 
@@ -245,11 +245,9 @@ class IqFiles:
 
     def _make_room(self) -> None:
         """Removes our oldest recordings until another of full length fits."""
-        now = f"{PREFIX}{datetime.now(UTC).strftime(STAMP)}"
         self._of_this_run = [path for path in self._of_this_run if path.exists()]
-        order = {path: number for number, path in enumerate(self._of_this_run)}
-        # This run's are the newest, whatever the clock said; those of the future the oldest, which one once ahead named.
-        files = sorted(Path(self._keep.folder).iterdir(), key=lambda p: (order.get(p, -1), p.name <= now, p))
+        rank = ranks(self._of_this_run, f"{PREFIX}{datetime.now(UTC).strftime(STAMP)}")
+        files = sorted(Path(self._keep.folder).iterdir(), key=lambda path: (rank(path, path.name), path))
         ours = [path for path in files if path in self._ours or _ours(path)]
         self._ours = set(ours)
         for data in oldest_beyond(self._keep.max_bytes * (1 - 1 / SHARES), ours):

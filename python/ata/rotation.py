@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -105,18 +105,23 @@ class Rotating:
             raise AtaError(f"what is set aside of {self._path} cannot be removed: {failure.strerror}") from failure
 
     def _aside(self) -> list[tuple[str, int, Path]]:
-        """The files set aside, oldest first: when they were begun, and which of that second they are.
-
-        Those of this run come last, whatever the clock said; before them those up to now, for one that was ahead once
-        named those of the future.
-        """
+        """The files set aside, oldest first (`ranks`): when they were begun, and which of that second they are."""
         name = re.compile(rf"{re.escape(self._path.stem)}-(\d{{8}}T\d{{6}}Z)(?:-(\d+))?{re.escape(self._path.suffix)}")
         named = ((name.fullmatch(path.name), path) for path in self._path.parent.iterdir())
         aside = [(found[1], int(found[2] or 1), path) for found, path in named if found]
-        now = datetime.now(UTC).strftime(STAMP)
         self._of_this_run = [path for path in self._of_this_run if path.exists()]
-        order = {path: number for number, path in enumerate(self._of_this_run)}
-        return sorted(aside, key=lambda each: (order.get(each[2], -1), each[0] <= now, each))
+        rank = ranks(self._of_this_run, datetime.now(UTC).strftime(STAMP))
+        return sorted(aside, key=lambda each: (rank(each[2], each[0]), each))
+
+
+def ranks(of_this_run: Sequence[Path], now: str) -> Callable[[Path, str], tuple[int, bool]]:
+    """-> how old a file counts, by its path and the date in its name; the lower the older.
+
+    Those of this run, given oldest first, are the newest, whatever the clock said; before them come those up to `now`, and
+    before these those of the future, which a clock that was once ahead has named.
+    """
+    order = {path: number for number, path in enumerate(of_this_run)}
+    return lambda path, date: (order.get(path, -1), date <= now)
 
 
 def oldest_beyond(allowed: float, files: list[Path]) -> list[Path]:
