@@ -9,7 +9,6 @@ or goes silent, or no more samples come. Then it ends the process, and opens the
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
 import time
@@ -175,7 +174,7 @@ class Live:
         self._grace = GRACE
         self._away: float | None = None
         self._failure: BaseException | None = None
-        self._shows = True
+        self._screen_failure: OSError | None = None
         self.totals = totals or Totals()
         self._pauses = Pauses(self._over, lambda: self._tell(screen.tick, self.totals))
 
@@ -198,12 +197,15 @@ class Live:
                 self._away = self._away or time.monotonic()
                 self._tell(self._screen.lost)
                 self._pauses.wait(str(loss))
-        if self._failure is not None:
-            raise self._failure
+        # a terminal that is closed fails, and SIGHUP, which comes with it, stops the watch: then that is all it was
+        failure = self._failure if self._stopping else self._failure or self._screen_failure
+        if failure is not None:
+            raise failure
 
     def _over(self) -> bool:
         enough = self.totals.records >= self._most_frames or time.monotonic() >= self._deadline
-        return self._stopping or self._finished or self._failure is not None or enough
+        failed = self._failure is not None or self._screen_failure is not None
+        return self._stopping or self._finished or failed or enough
 
     def _watch(self) -> None:
         """The radio from its opening to its end."""
@@ -281,18 +283,13 @@ class Live:
                 self._failure = self._failure or failure
 
     def _tell(self, say: Callable[..., None], *about: object) -> None:
-        """A screen that fails, its reader gone or the disk behind it full, ends the watch, and the sinks lose nothing. A
-        terminal that is closed while it is written to is no failure: SIGHUP, which comes with it, ends the watch too."""
-        if not self._shows:
+        """A screen that fails, its reader gone or the disk behind it full, ends the watch, and the sinks lose nothing."""
+        if self._screen_failure is not None:
             return
         try:
             say(*about)
         except OSError as failure:
-            self._shows = False
-            if failure.errno == errno.EIO:
-                self._stopping = True
-            else:
-                self._failure = self._failure or failure
+            self._screen_failure = failure
 
     def _is_back(self) -> None:
         self._pauses.end()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`ata-sense live` as its user runs it, with the real gr-osmosdr driver before a server that plays, stops and lies."""
 
+import errno
 import fcntl
 import json
 import os
@@ -396,6 +397,22 @@ def test_a_screen_that_fails_costs_the_files_nothing(monkeypatch: pytest.MonkeyP
     live = Live(LiveSettings("rtl=0", RATE, FREQ), [kept], screen)
     with pytest.raises(BrokenPipeError):
         live.run()
+    assert [record["frame"] for record in kept] == list(range(6))
+
+
+def test_a_screen_that_is_closed_while_it_is_written_to_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The write fails first, and SIGHUP stops the watch before it has ended."""
+    monkeypatch.setattr("gnuradio.ata.live_flowgraph.run_flowgraph", six_records)
+    screen, kept = Quiet(), Collected()
+    live = Live(LiveSettings("rtl=0", RATE, FREQ), [kept], screen)
+
+    def closed(*_: object) -> None:
+        monkeypatch.setattr(live, "_end", lambda process: (end(process), live.stop()))
+        raise OSError(errno.EIO, "Input/output error")
+
+    end = live._end
+    monkeypatch.setattr(screen, "show", closed)
+    live.run()
     assert [record["frame"] for record in kept] == list(range(6))
 
 
