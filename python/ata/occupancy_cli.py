@@ -28,10 +28,7 @@ def add_occupancy(commands: argparse._SubParsersAction) -> None:
 def run_occupancy(args: argparse.Namespace) -> int:
     """The table, and files where they are asked for."""
     outputs = [output for output in (None if args.csv == "-" else args.csv, args.png) if output]
-    for output in outputs:
-        if Path(output).exists() and Path(args.db).exists() and Path(output).samefile(args.db):
-            raise AtaError(f"{output} is the occupancy file itself; name another file to write to")
-    spare([], outputs)
+    spare([Path(args.db)], outputs, "occupancy")
     store = Occupancy(args.db, read_only=True)
     if args.png:  # before anything is printed, whose reader may have gone
         from .occupancy_plot import draw_occupancy  # matplotlib takes a second to load

@@ -44,12 +44,12 @@ def writing(path: object) -> Iterator[None]:
         raise AtaError(f"{path} cannot be written: {failure.strerror}") from failure
 
 
-def spare(files: Collection[Path], outputs: Iterable[str | None]) -> None:
-    """AtaError if an output would overwrite one of the files of a recording that is read, or another output."""
+def spare(files: Collection[Path], outputs: Iterable[str | None], what: str = "recording") -> None:
+    """AtaError if an output would overwrite one of the files of what is read, or another output."""
     named = [output for output in outputs if output]
     for output in named:
         if any(_same(output, file) for file in files):
-            raise AtaError(f"{output} belongs to the recording itself; name another file to write to")
+            raise AtaError(f"{output} belongs to the {what} itself; name another file to write to")
     if any(_same(*pair) for pair in combinations(named, 2)):
         raise AtaError("two outputs cannot go into one file; name another for one of them")
 

@@ -192,7 +192,7 @@ def test_what_cannot_be_done_is_one_sentence_and_code_2(
         (("empty.db", "--png", "e.png"), "there is no sweep to draw"),
         (("empty.db", "--csv", "no/such/folder.csv"), "cannot be written"),
         (("empty.db", "--csv", "one.file", "--png", "./one.file"), "two outputs cannot go into one file"),
-        (("empty.db", "--csv", "./empty.db"), "is the occupancy file itself"),
+        (("empty.db", "--csv", "./empty.db"), "belongs to the occupancy itself"),
     ],
 )
 def test_occupancy_that_cannot_be_shown_is_one_sentence(
