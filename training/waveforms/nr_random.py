@@ -184,11 +184,10 @@ def random_coresets(d: Draw, config: NrConfig, blocks: int, load: str, l0: int, 
     zero = random_coreset_0(d, config, blocks, l0, 48 if quiet else 96)
     if zero is None:
         size = d.pick([n for n in ((24, 48) if quiet else (24, 48, 96)) if n <= blocks] or [blocks // 6 * 6])
-        first = d.integer(0, blocks - size), size, d.integer(1, l0)
+        start, symbols = d.integer(0, blocks - size), d.integer(1, l0)
     else:
-        first = zero
+        start, size, symbols = zero
     period = round(d.pick((0.005, 0.010, 0.020, 0.020, 0.040)) * scs / 15)
-    start, size, symbols = first
     control = [
         Coreset(start, size, symbols, 0, period, d.integer(0, period - 1), 1.0, (4, 8, 16), zero=zero is not None),
     ]
