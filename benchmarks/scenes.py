@@ -85,7 +85,8 @@ def hard_scene(seed: int):
     from training.channel import make_channel
     from training.impairments import Receiver
     from training.scene_model import Emitter, Scene
-    from training.waveforms.lte import lte_downlink, random_lte
+    from training.waveforms.lte import lte_downlink
+    from training.waveforms.lte_random import random_lte
     from training.waveforms.nr import nr_downlink, random_nr
 
     rng = torch.Generator().manual_seed(seed)

@@ -28,7 +28,8 @@ from training.errors import DataError, command
 from training.impairments import random_receiver
 from training.scene_iq import scene_iq
 from training.scene_model import Emitter, Scene
-from training.waveforms.lte import lte_downlink, random_lte
+from training.waveforms.lte import lte_downlink
+from training.waveforms.lte_random import random_lte
 from training.waveforms.nr import nr_downlink, random_nr
 
 SHOWN = 0.010  # s of a recording that its picture shows

@@ -13,7 +13,8 @@ from training.errors import DataError
 from training.impairments import Receiver
 from training.scene_dice import Dice
 from training.scene_model import SHORTEST_FRAME, Emitter, Scene
-from training.waveforms.lte import lte_downlink, random_lte
+from training.waveforms.lte import lte_downlink
+from training.waveforms.lte_random import random_lte
 from training.waveforms.nr import NrConfig, Pdsch, Ssb, nr_downlink, random_nr
 from training.waveforms.nr_random import paper_nr
 from training.waveforms.others import Shaped

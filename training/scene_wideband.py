@@ -20,7 +20,9 @@ from training.scene_dice import Dice
 from training.scene_model import LEAD, SHORTEST_FRAME, Emitter, Scene, by_carrier, heard_band
 from training.scene_neighbours import neighbour
 from training.scene_plan import SNR_DB, Plan, channel, find_place
-from training.waveforms.lte import lte_downlink, random_lte
+from training.waveforms.grants import LOADS, TDD_SHARE
+from training.waveforms.lte import lte_downlink
+from training.waveforms.lte_random import random_lte
 from training.waveforms.nr import Tdd, nr_downlink, random_nr
 from training.waveforms.nr_dss import random_dss
 from training.waveforms.nr_tables import N_RB
@@ -35,8 +37,6 @@ FRAME_MS = {1.0: 18, 2.0: 5, 5.0: 7, 10.0: 16, 20.0: 10, 40.0: 24}  # ms; the re
 USUAL_FRAME = 0.62
 CHANNEL_MHZ = {1.4: 1, 3: 1, 5: 3, 10: 5, 15: 3, 20: 6, 25: 1, 30: 1.5, 35: 0.3, 40: 2, 45: 0.3, 50: 1.5, 60: 1, 70: 0.5,
                80: 1, 90: 0.5, 100: 1.5}  # fmt: skip
-TDD_SHARE = 0.4
-LOADS = {"idle": 12, "light": 22, "bursty": 24, "partial": 16, "full": 26}
 SEVERAL_CELLS = 0.3  # of the carriers that fade: more base stations on the frequency
 # Of the carriers in light use that fade: a base station nearby, and the traffic of those further away beneath it.
 NEARBY = 0.4

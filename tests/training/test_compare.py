@@ -14,7 +14,8 @@ from training.compare import main
 from training.compare_figures import Carrier, figures, read, sync_period
 from training.scene_iq import scene_iq
 from training.scene_model import Emitter, Scene
-from training.waveforms.lte import lte_downlink, random_lte
+from training.waveforms.lte import lte_downlink
+from training.waveforms.lte_random import random_lte
 
 RATE, SNR_DB, SECONDS = 7.68e6, 20.0, 0.010
 

@@ -14,7 +14,8 @@ from training.impairments import Receiver
 from training.scene import Emitter, Scene, draw_scene, scene_iq
 from training.scene_images import made_as_samples
 from training.spectrogram import frame_geometry, pixel_power
-from training.waveforms.lte import lte_downlink, random_lte
+from training.waveforms.lte import lte_downlink
+from training.waveforms.lte_random import random_lte
 from training.waveforms.nr import NrConfig, Pdsch, nr_downlink, random_nr
 from training.waveforms.others import Shaped
 

@@ -11,11 +11,12 @@ import torch
 
 from training.cell_search_lte import search_lte
 from training.errors import DataError
-from training.waveforms.grants import on_and_off
-from training.waveforms.lte import LteConfig, lte_downlink, random_lte
-from training.waveforms.lte_config import DWPTS, LOADS, N_RB, NFFT, SCS, TDD_PATTERNS, UPPTS
+from training.waveforms.grants import LOADS, on_and_off
+from training.waveforms.lte import lte_downlink
+from training.waveforms.lte_config import DWPTS, N_RB, NFFT, SCS, TDD_PATTERNS, UPPTS, LteConfig
 from training.waveforms.lte_control import PHICH_TDD, _places
 from training.waveforms.lte_load import allocation
+from training.waveforms.lte_random import random_lte
 from training.waveforms.lte_signals import crs_frame, crs_sequences, mbsfn_rs, pss, sss
 from training.waveforms.nr_channels import pdsch_slots
 from training.waveforms.nr_config import Pdsch

@@ -12,11 +12,12 @@ import torch
 
 from training.cell_search_nr import search_nr
 from training.errors import DataError
+from training.waveforms.draw import Draw
 from training.waveforms.lte_signals import crs_frame
 from training.waveforms.nr import NrConfig, nr_downlink, random_nr
 from training.waveforms.nr_config import Coreset, CsiRs, Pdsch, Ssb, Tdd
 from training.waveforms.nr_dss import random_dss
-from training.waveforms.nr_random import Draw, paper_nr, random_tdd
+from training.waveforms.nr_random import paper_nr, random_tdd
 from training.waveforms.nr_tables import N_RB, SSB_SCS, dmrs_symbols, symbol_times
 from training.waveforms.uplink import nr_uplink
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from training.waveforms.draw import Draw
 from training.waveforms.nr import NrConfig, nr_downlink, random_nr
 from training.waveforms.nr_channels import cce_of_reg
 from training.waveforms.nr_config import Coreset, CsiRs, Pdsch, Ssb, Tdd
-from training.waveforms.nr_random import Draw, random_csi_rs, random_pdsch
+from training.waveforms.nr_random import random_csi_rs, random_pdsch
 from training.waveforms.nr_ssb import _payload_places
 from training.waveforms.nr_tables import N_RB, SSB_SCS, SSB_SYMBOLS
 

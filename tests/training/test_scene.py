@@ -25,7 +25,8 @@ from training.scene_presets import PAPER_RATE
 from training.scene_wideband import _frame_ms, _limit_range, _rate
 from training.transforms import transform
 from training.waveforms.gsm import Gsm
-from training.waveforms.lte import lte_downlink, random_lte
+from training.waveforms.lte import lte_downlink
+from training.waveforms.lte_random import random_lte
 from training.waveforms.nr import NrConfig, Pdsch, Ssb, nr_downlink, random_nr
 from training.waveforms.others import Chirps, Shaped, dvb_t
 from training.waveforms.wifi import WifiConfig, wifi

@@ -1,12 +1,16 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a scheduler of either standard has data to send, and how it shares one slot out among several terminals."""
+"""What LTE and NR carriers have in common, so that it tells nothing: how often they are loaded and duplexed how, when a
+scheduler has data to send, and how it shares one slot out among several terminals."""
 
 from __future__ import annotations
 
 import torch
 
 PARTS = 6  # runs of blocks that a band is cut into
+LOADS = {"idle": 0.12, "light": 0.22, "bursty": 0.24, "partial": 0.16, "full": 0.26}
+TDD_SHARE = 0.4
+UPLINK_DB = ((-25.0, 10.0), (10.0, 25.0))  # terminals re the downlink; the second one time in five: one is near
 SHARED_OUT = 0.3  # of the LTE and NR carriers whose data come in bursts
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from training.waveforms.lte_config import DWPTS, NFFT, SCS, TDD_PATTERNS, TS, UPPTS, LteConfig, random_lte, symbol_times
+from training.waveforms.lte_config import DWPTS, NFFT, SCS, TDD_PATTERNS, TS, UPPTS, LteConfig, symbol_times
 from training.waveforms.lte_control import add_control, control_symbols
 from training.waveforms.lte_load import allocation
 from training.waveforms.lte_signals import SYNC, crs_places, crs_sequences, mbsfn_rs, pbch_reserved, pss, sss
@@ -15,8 +15,6 @@ from training.waveforms.ofdm import Grid, OfdmWaveform
 from training.waveforms.sequences import qam
 from training.waveforms.uplink import lte_uplink
 from training.waveforms.waveform import described
-
-__all__ = ["LteConfig", "lte_downlink", "random_lte"]
 
 ADVANCE = 624 * TS  # s by which TDD uplink frames come early, TS 36.211 8.1
 

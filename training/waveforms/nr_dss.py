@@ -9,9 +9,11 @@ from dataclasses import replace
 import torch
 
 from training.errors import DataError
-from training.waveforms.lte import lte_downlink, random_lte
+from training.waveforms.draw import Draw
+from training.waveforms.lte import lte_downlink
+from training.waveforms.lte_random import random_lte
 from training.waveforms.nr_config import Coreset, NrConfig, Ssb
-from training.waveforms.nr_random import Draw, random_pdsch
+from training.waveforms.nr_random import random_pdsch
 from training.waveforms.nr_tables import SYMBOLS, n_rb
 from training.waveforms.ofdm import OfdmWaveform
 

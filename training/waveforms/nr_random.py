@@ -5,59 +5,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 
 from training.errors import DataError
-from training.waveforms.grants import SHARED_OUT
-from training.waveforms.lte_config import UPLINK_DB
+from training.waveforms.draw import Draw
+from training.waveforms.grants import LOADS, SHARED_OUT, TDD_SHARE, UPLINK_DB
 from training.waveforms.nr_config import Coreset, CsiRs, NrConfig, Pdsch, Ssb, Tdd
-from training.waveforms.nr_tables import CORESET_0, CORESET_0_WIDE, N_RB, SSB_PERIODS, SSB_SCS, n_rb
+from training.waveforms.nr_coresets import random_coresets
+from training.waveforms.nr_tables import N_RB, SSB_PERIODS, SSB_SCS, n_rb
 
 # MHz: as often where LTE lives as where only NR does.
 _BANDWIDTHS = {5: 2, 10: 4, 15: 3, 20: 5, 25: 1, 30: 1.5, 35: 0.5, 40: 2, 45: 0.5, 50: 1.5,
                60: 1, 70: 0.5, 80: 1, 90: 0.5, 100: 2}  # fmt: skip
 _SCS = {15000: 1.0, 30000: 1.2, 60000: 0.25}
-_TDD_SHARE = 0.4  # the same as LTE's, so that duplexing tells nothing
 # Of idle and lightly loaded carriers: terminals that connect are in the initial bandwidth part, which CORESET 0 spans
 # (TS 38.213 12), and need neither TRS nor CSI-RS.
 QUIET_SHARE = 0.5
-_LOADS = {"idle": 0.12, "light": 0.22, "bursty": 0.24, "partial": 0.16, "full": 0.26}
 _PATTERNS = ("DDDSU", "DDDDDDDSUU", "DDSU", "DDDSUUDDDD", "DSUUU", "DDDDDDDDSU", "DSUU", "DDDSUDDSUU")
-
-
-class Draw:
-    """Plain Python draws from a torch generator."""
-
-    def __init__(self, rng: torch.Generator):
-        self.rng = rng
-
-    def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
-        return low + (high - low) * torch.rand(1, generator=self.rng, device=self.rng.device).item()
-
-    def log_uniform(self, low: float, high: float) -> float:
-        return low * (high / low) ** self.uniform()
-
-    def integer(self, low: int, high: int) -> int:
-        """low to high, both included."""
-        return low + int(self.uniform() * (high - low + 1))
-
-    def chance(self, p: float) -> bool:
-        return self.uniform() < p
-
-    def pick(self, values: Sequence | dict, weights: Sequence[float] | None = None):
-        if isinstance(values, dict):
-            values, weights = list(values), list(values.values())
-        if weights is None:
-            return values[self.integer(0, len(values) - 1)]
-        mark = self.uniform(0, sum(weights))
-        for value, weight in zip(values, weights, strict=True):
-            mark -= weight
-            if mark < 0:
-                return value
-        return values[-1]
 
 
 def random_nr(rng: torch.Generator, **fixed) -> NrConfig:
@@ -68,13 +34,13 @@ def random_nr(rng: torch.Generator, **fixed) -> NrConfig:
     DataError for a name that is neither.
     """
     d = Draw(rng)
-    load = fixed.pop("load", None) or d.pick(_LOADS)
-    duplex = fixed.pop("duplex", None) or ("tdd" if d.chance(_TDD_SHARE) else "fdd")
+    load = fixed.pop("load", None) or d.pick(LOADS)
+    duplex = fixed.pop("duplex", None) or ("tdd" if d.chance(TDD_SHARE) else "fdd")
     unknown = set(fixed) - set(NrConfig.__dataclass_fields__)
     if unknown:
         raise DataError(f"random_nr has no parameter {sorted(unknown)[0]!r}")
-    if load not in _LOADS or duplex not in ("fdd", "tdd"):
-        raise DataError(f"no NR carrier is {load} and {duplex}: choose one of {', '.join(_LOADS)}, and fdd or tdd")
+    if load not in LOADS or duplex not in ("fdd", "tdd"):
+        raise DataError(f"no NR carrier is {load} and {duplex}: choose one of {', '.join(LOADS)}, and fdd or tdd")
     if "bandwidth" in fixed:
         bandwidth = fixed["bandwidth"]
     else:
@@ -151,60 +117,6 @@ def random_ssb(d: Draw, scs: float, blocks: int) -> Ssb | None:
     offset = 0.005 * d.integer(0, round(period / 0.005) - 1)
     power = 0.0 if d.chance(0.5) else d.uniform(-6, 10)
     return Ssb(case, tuple(i in sent for i in range(count)), first, period, offset, power)
-
-
-def random_coreset_0(d: Draw, config: NrConfig, blocks: int, l0: int, widest: int) -> tuple[int, int, int] | None:
-    """-> first block, blocks and symbols of a CORESET 0 that TS 38.213 13 has for the sync block's place; None where it
-    has none of up to `widest` blocks, and the cell is one that terminals are sent to by another."""
-    ssb, scs = config.ssb, config.scs
-    if ssb is None:
-        return None
-    own = SSB_SCS[ssb.case]
-    # the block under the sync block's lower edge
-    under = math.floor((ssb.first_subcarrier + 6 * blocks * scs - (own - scs) / 2) / (12 * scs) + 1e-9)
-    known = CORESET_0.get((own, round(scs)), ())
-    if config.bandwidth >= 40e6 and d.chance(0.3):  # as carriers of that width are in bands of either kind
-        known = CORESET_0_WIDE.get((own, round(scs)), known)
-    fit = {}
-    for size, symbols, offsets in known:
-        starts = [under - offset for offset in offsets if 0 <= under - offset <= blocks - size]
-        if size <= widest and starts:
-            fit[size] = (starts, [n for n in symbols if n <= l0])
-    if not fit:
-        return None
-    size = d.pick(list(fit))
-    starts, symbols = fit[size]
-    return d.pick(starts), size, d.pick(symbols)
-
-
-def random_coresets(d: Draw, config: NrConfig, blocks: int, load: str, l0: int, quiet: bool) -> list[Coreset]:
-    """CORESET 0, or another where the cell has none, and, often, one for the users; of a quiet carrier the first alone,
-    and narrow. Three symbols only where the DM-RS of PDSCH begin on the fourth (TS 38.211 7.3.2.2)."""
-    scs = config.scs
-    zero = random_coreset_0(d, config, blocks, l0, 48 if quiet else 96)
-    if zero is None:
-        size = d.pick([n for n in ((24, 48) if quiet else (24, 48, 96)) if n <= blocks] or [blocks // 6 * 6])
-        start, symbols = d.integer(0, blocks - size), d.integer(1, l0)
-    else:
-        start, size, symbols = zero
-    period = round(d.pick((0.005, 0.010, 0.020, 0.020, 0.040)) * scs / 15)
-    control = [
-        Coreset(start, size, symbols, 0, period, d.integer(0, period - 1), 1.0, (4, 8, 16), zero=zero is not None),
-    ]
-    if quiet or (load == "idle" and d.chance(0.6)):
-        return control
-    wide = blocks // 6 * 6
-    prbs = wide if d.chance(0.6) else 6 * d.integer(1, wide // 6)
-    mean = {"idle": 0.05, "light": 0.4, "bursty": 1.0, "partial": 1.5, "full": 3.0}[load] * d.uniform(0.3, 1.7)
-    symbols = d.integer(1, l0)
-    bundle = d.pick((0, 6, 3 if symbols == 3 else 2))
-    levels = d.pick(((1, 2, 4), (2, 4, 8), (4,), (2, 4, 8, 16)))
-    start = d.integer(0, blocks - prbs)
-    power = 0.0 if d.chance(0.6) else d.uniform(-4, 8)
-    control.append(
-        Coreset(start, prbs, symbols, 0, d.pick((1, 1, 1, 2, 4)), 0, mean, levels, bundle, d.chance(0.2), power)
-    )
-    return control
 
 
 def random_users(d: Draw, region: tuple[int, int], load: str, l0: int, first_symbol: int) -> list[Pdsch]:

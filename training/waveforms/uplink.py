@@ -11,7 +11,8 @@ from functools import lru_cache
 import torch
 
 from training.errors import DataError
-from training.waveforms.grants import on_and_off
+from training.waveforms.draw import Draw
+from training.waveforms.grants import TDD_SHARE, on_and_off
 from training.waveforms.lte_config import N_RB as LTE_N_RB
 from training.waveforms.lte_config import NFFT, SCS, TDD_PATTERNS, symbol_times
 from training.waveforms.nr_tables import N_RB as NR_N_RB
@@ -137,24 +138,21 @@ def random_uplink(
     A neighbour, of kind "uplink"; its info names the "standard". label: None for that of the standard, "LTE" or "NR".
     DataError where no carrier is that narrow.
     """
-
-    def draw() -> float:
-        return float(torch.rand(1, generator=rng))
-
-    tdd = draw() < 0.4
-    load = 0.02 * 50 ** draw()
-    standard = "LTE" if draw() < 0.5 else "NR"
+    d = Draw(rng)
+    tdd = d.chance(TDD_SHARE)
+    load = d.log_uniform(0.02, 1)
+    standard = "LTE" if d.chance(0.5) else "NR"
     if standard == "LTE":
         usable = [n for bandwidth, n in LTE_N_RB.items() if bandwidth <= max_bandwidth]
         if not usable:
             raise DataError(f"no LTE carrier fits into {max_bandwidth:g} Hz")
-        n_rb = usable[int(draw() * len(usable))]
+        n_rb = d.pick(usable)
         subframes = int(duration / 1e-3) + 2
-        normal = draw() < 0.93
-        start, cp = symbol_times(normal, subframes, -draw() * 1e-3)
+        normal = d.chance(0.93)
+        start, cp = symbol_times(normal, subframes, -d.uniform() * 1e-3)
         symbols = 14 if normal else 12
-        pattern = TDD_PATTERNS[int(7 * draw())] if tdd else "U"
-        offset = int(10 * draw())
+        pattern = d.pick(TDD_PATTERNS) if tdd else "U"
+        offset = d.integer(0, 9)
         whole = torch.tensor([pattern[(s + offset) % len(pattern)] == "U" for s in range(subframes)])
         up = whole[:, None].expand(-1, symbols)
         re = lte_uplink(n_rb, up, load, rng)
@@ -163,12 +161,12 @@ def random_uplink(
         usable = [(scs, n) for scs, widths in NR_N_RB.items() for mhz, n in widths.items() if mhz * 1e6 <= max_bandwidth]
         if not usable:
             raise DataError(f"no NR carrier fits into {max_bandwidth:g} Hz")
-        scs, n_rb = usable[int(draw() * len(usable))]
+        scs, n_rb = d.pick(usable)
         slot = 15 / scs
-        first_slot = int(draw() * 40)
+        first_slot = d.integer(0, 39)
         slots = int(duration / slot) + 2
-        start, cp = nr_symbol_times(scs, first_slot, slots, (first_slot + draw()) * slot)
-        pattern = _NR_PATTERNS[int(len(_NR_PATTERNS) * draw())] if tdd else "U"
+        start, cp = nr_symbol_times(scs, first_slot, slots, (first_slot + d.uniform()) * slot)
+        pattern = d.pick(_NR_PATTERNS) if tdd else "U"
         whole = torch.tensor([pattern[(s + first_slot) % len(pattern)] == "U" for s in range(slots)])
         up = whole[:, None].expand(-1, 14)
         re = nr_uplink(n_rb, up, load, rng)
