@@ -30,7 +30,7 @@ def captures() -> Path:
     """The folder of recordings with ground truth that lies beside the repository."""
     folder = ROOT.parent / "shared" / "captures"
     if not folder.is_dir():
-        pytest.skip("the captures folder does not lie beside the repository")
+        pytest.skip("needs the folder of recordings, which is not published")
     return folder
 
 
