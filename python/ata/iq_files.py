@@ -11,6 +11,7 @@ import queue
 import re
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -206,11 +207,14 @@ class IqFiles:
             out = np.clip(np.rint(parts), -32768, 32767).astype("<i2")
         else:
             out = samples.astype("<c8", copy=False)
+        whole = recording.written * DATATYPES[self._keep.datatype]
         try:
-            with self._data(recording).open("ab") as file:
+            with self._data(recording).open("r+b") as file:  # never made anew: what somebody removed has lost its beginning
+                file.seek(whole)
                 file.write(out.tobytes())
         except OSError:
-            os.truncate(self._data(recording), recording.written * DATATYPES[self._keep.datatype])
+            with suppress(FileNotFoundError):
+                os.truncate(self._data(recording), whole)
             raise
         recording.written += len(samples)
         self._samples += len(samples)

@@ -162,6 +162,22 @@ def test_a_recording_that_is_gone_before_its_end_is_not_described(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_recording_that_is_removed_while_it_is_written_stays_gone(tmp_path: Path) -> None:
+    """By somebody, or by another watch that makes room in the same folder; what comes after is lost, and counted."""
+    files = IqFiles(KeepIq(str(tmp_path), 1e9), RATE, "a test", 0)
+    recording = Recording(0, RATE, [Tuned(0, FREQ, None)])
+    files._begin(recording)
+    files._add(recording, np.zeros(1000, np.complex64))
+    for path in tmp_path.iterdir():
+        path.unlink()
+    for _ in range(2):
+        files.add(recording, np.ones(500, np.complex64))
+    files.end(recording)
+    files.close()
+    assert list(tmp_path.iterdir()) == []
+    assert (files.counts.samples, files.counts.lost) == (1000, 1000)
+
+
 def test_metadata_are_read_once_however_many_recordings_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, read = tmp_path / "iq", []
     folder.mkdir()
