@@ -9,7 +9,6 @@ import logging
 import os
 import queue
 import re
-import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ PREFIX = "ata-iq-"
 STAMP = "%Y%m%dT%H%M%S.%fZ"
 NAME = re.compile(rf"{PREFIX}\d{{8}}T\d{{6}}\.\d{{6}}Z-\d+\.sigmf-data")
 SHARES = 4  # one recording takes at most this part of what the folder may hold
+LONGEST = 600.0  # s of a recording: its records are in memory until it ends
 MOST_WAITING = 128e6  # bytes of samples that wait for a slow disk, beside those from before the band appeared
 log = logging.getLogger("ata")
 
@@ -126,7 +126,7 @@ class IqFiles:
 
     def __init__(self, keep: KeepIq, samp_rate: float, device: str, head_start: int) -> None:
         keep.check(samp_rate)
-        self._keep, self._device = keep, device
+        self._keep, self._rate, self._device = keep, samp_rate, device
         self._most_waiting = MOST_WAITING + head_start
         self._jobs: queue.SimpleQueue = queue.SimpleQueue()
         self._waiting = 0
@@ -140,7 +140,7 @@ class IqFiles:
     @property
     def most_samples(self) -> int:
         """The longest recording."""
-        return int(min(self._keep.max_bytes / SHARES / DATATYPES[self._keep.datatype], sys.maxsize))  # it may be infinite
+        return int(min(self._keep.max_bytes / SHARES / DATATYPES[self._keep.datatype], LONGEST * self._rate))
 
     @property
     def counts(self) -> IqCounts:

@@ -17,6 +17,7 @@ from gnuradio.ata.errors import AtaError
 from gnuradio.ata.iq_files import IqFiles, KeepIq, Recording, Tuned
 from gnuradio.ata.iq_recorder import iq_recorder
 from gnuradio.ata.recordings import open_recording
+from gnuradio.ata.records import Band, Record
 from gnuradio.ata.sensor import Sensor, replay
 from tiny_model import write_tiny_model
 from tools.usrp_source import Stretch, usrp_source
@@ -63,6 +64,19 @@ class Kept:
         """First sample and end of each recording, as its metadata and its size say."""
         starts = [each.get_captures()[0]["core:global_index"] for each in self.read]
         return [(start, start + each.sample_count) for start, each in zip(starts, self.read, strict=True)]
+
+
+def feed(recorder: iq_recorder, samples: int) -> None:
+    """So many more, to their end."""
+    top = gr.top_block()
+    top.connect(vector(np.zeros(samples)), recorder)
+    top.run()
+
+
+def found(start: int, count: int, rate: float, time: str = "2026-05-02T12:00:00.000000Z") -> Record:
+    """The record of a frame with a band in it."""
+    band = Band("LTE", FREQ - rate / 4, FREQ + rate / 4, 0.9, 10.0, 1.0)
+    return Record(0, start, count, time, FREQ, rate, "tiny-1", "none", False, 0, 1.0, (band,))
 
 
 def vector(iq: np.ndarray) -> gr.basic_block:
@@ -113,6 +127,17 @@ def test_the_folder_never_holds_more_than_it_may(tmp_path: Path) -> None:
     assert len(list((tmp_path / "iq").iterdir())) == 2 * len(sizes)
     begin, end = kept.spans()[-1]
     assert np.array_equal(open_recording(kept.metas[-1]).read(0, end - begin), iq[begin:end])
+
+
+def test_a_recording_of_many_minutes_goes_on_in_the_next(tmp_path: Path) -> None:
+    """Its records are in memory until it ends, however much the folder may hold."""
+    rate = 100.0
+    recorder = iq_recorder(KeepIq(str(tmp_path), 1e9, "cf32_le", 0.0, 900.0), rate, FREQ, 0.04, 0, "a test")
+    feed(recorder, 100_000)
+    recorder.write(found(0, 4, rate))
+    recorder.finish()
+    sizes = {int(path.stem.rpartition("-")[2]): path.stat().st_size for path in tmp_path.glob("*.sigmf-data")}
+    assert sizes == {0: 8 * 60_000, 60_000: 8 * 30_004}
 
 
 def test_damaged_recordings_of_ours_make_room_and_foreign_ones_stay(tmp_path: Path) -> None:
