@@ -119,13 +119,14 @@ class IqFiles:
     with the annotations, when it ends. Sample indices count from the file's start; `core:global_index` is the index
     in the stream that the records speak of.
 
+    A folder that takes nothing costs samples, which are counted, and no more: a watch may have run for days when its radio
+    comes back. Whether it can work at all is asked before it begins (`KeepIq.check`).
+
     Args: keep: what and where. samp_rate: Hz. device: for `core:hw`. head_start: bytes that come at once when a recording
     begins.
-    AtaError where the folder takes nothing.
     """
 
     def __init__(self, keep: KeepIq, samp_rate: float, device: str, head_start: int) -> None:
-        keep.check(samp_rate)
         self._keep, self._rate, self._device = keep, samp_rate, device
         self._most_waiting = MOST_WAITING + head_start
         self._jobs: queue.SimpleQueue = queue.SimpleQueue()
@@ -192,6 +193,7 @@ class IqFiles:
         moment = datetime.fromisoformat(utc(*first.time)) if first.time else datetime.now(UTC)
         name = f"{PREFIX}{moment.strftime(STAMP)}-{recording.start}"
         recording.path = Path(self._keep.folder) / name
+        recording.path.parent.mkdir(parents=True, exist_ok=True)
         self._make_room()
         self._describe(recording)
         self._data(recording).touch()

@@ -203,6 +203,22 @@ def test_a_recording_that_is_removed_while_it_is_written_stays_gone(tmp_path: Pa
     assert (files.counts.samples, files.counts.lost) == (1000, 1000)
 
 
+def test_a_folder_that_takes_nothing_any_more_costs_samples_and_not_the_watch(tmp_path: Path) -> None:
+    """Not even when the radio is opened again, in a process of its own; a folder that is there again is used."""
+    folder, counts = tmp_path / "iq", []
+    folder.write_text("in the way")
+    for there in (False, True):
+        if there:
+            folder.unlink()
+        recorder = iq_recorder(KeepIq(str(folder), 1e9, "cf32_le", 0.0, 0.0), RATE, FREQ, N / RATE, 0, "a test")
+        feed(recorder, 100_000)
+        recorder.write(found(0, N, RATE))
+        recorder.finish()
+        counts.append((recorder.counts.recordings, recorder.counts.samples, recorder.counts.lost))
+    assert counts == [(1, 0, N), (1, N, 0)]
+    assert len(list(folder.iterdir())) == 2
+
+
 def test_metadata_are_read_once_however_many_recordings_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, read = tmp_path / "iq", []
     folder.mkdir()
