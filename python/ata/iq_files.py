@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IQ around detections as SigMF recordings, in a folder that never holds more than it is allowed."""
+"""IQ around detections as SigMF recordings, in a folder whose samples never take more than they may.
+
+Their metadata, some hundred bytes a band, come on top.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ log = logging.getLogger("ata")
 
 @dataclass(frozen=True)
 class KeepIq:
-    """What is kept: folder; bytes it may hold; SigMF data type; seconds before and after a band's first frame."""
+    """What is kept: folder; bytes its samples may take; SigMF data type; seconds before and after a band's first frame."""
 
     folder: str
     max_bytes: float
@@ -195,10 +198,10 @@ class IqFiles:
         recording.path = Path(self._keep.folder) / name
         recording.path.parent.mkdir(parents=True, exist_ok=True)
         self._make_room()
-        self._describe(recording)
-        self._data(recording).touch()
+        self._data(recording).touch()  # first: without it nobody would find what a kill leaves of the metadata
         self._ours.add(self._data(recording))
         self._of_this_run.append(self._data(recording))
+        self._describe(recording)
 
     def _add(self, recording: Recording, samples: np.ndarray) -> None:
         if recording.broken:
@@ -225,8 +228,7 @@ class IqFiles:
         if recording.written and self._data(recording).exists():  # it may have made room for others meanwhile
             self._describe(recording)
         else:  # nothing came of it
-            for path in (self._data(recording), self._meta(recording)):
-                path.unlink(missing_ok=True)
+            _remove(self._data(recording))
 
     def _describe(self, recording: Recording) -> None:
         runs, end = BandRuns(COLUMNS), recording.start + recording.written
@@ -257,8 +259,7 @@ class IqFiles:
         ours = [path for path in files if path in self._ours or _ours(path)]
         self._ours = set(ours)
         for data in oldest_beyond(self._keep.max_bytes * (1 - 1 / SHARES), ours):
-            data.unlink(missing_ok=True)
-            data.with_suffix(".sigmf-meta").unlink(missing_ok=True)
+            _remove(data)
 
     @staticmethod
     def _data(recording: Recording) -> Path:
@@ -267,6 +268,12 @@ class IqFiles:
     @staticmethod
     def _meta(recording: Recording) -> Path:
         return recording.path.with_name(recording.path.name + ".sigmf-meta")
+
+
+def _remove(data: Path) -> None:
+    """A recording, and what a kill left of metadata half written; the samples last, which tell that the rest is ours."""
+    for suffix in (".sigmf-meta.part", ".sigmf-meta", ".sigmf-data"):
+        data.with_suffix(suffix).unlink(missing_ok=True)
 
 
 def _ours(data: Path) -> bool:

@@ -50,7 +50,7 @@ def add_live(commands: argparse._SubParsersAction) -> None:
     live.add_argument("--metrics", metavar="[HOST:]PORT", help="serve Prometheus metrics")
     live.add_argument("--keep-iq", metavar="FOLDER", help="keep the IQ around bands that appear, as SigMF recordings")
     live.add_argument("--keep-iq-mb", type=float, default=1000,
-                      help="what the folder may hold; the oldest go first (default: %(default)g)")  # fmt: skip
+                      help="what the samples in it may take; the oldest go first (default: %(default)g)")  # fmt: skip
     live.add_argument("--iq-format", choices=sorted(DATATYPES), default="ci16_le", help="default: %(default)s")
     live.add_argument("--pre-roll-ms", type=float, default=100, help="IQ from before a band (default: %(default)g)")
     live.add_argument("--post-roll-ms", type=float, default=400, help="IQ from after its first frame (%(default)g)")

@@ -141,7 +141,7 @@ def test_a_recording_of_many_minutes_goes_on_in_the_next(tmp_path: Path) -> None
 
 
 def test_damaged_recordings_of_ours_make_room_and_foreign_ones_stay(tmp_path: Path) -> None:
-    """After a power cut metadata may be empty, of zeros, cut short or missing."""
+    """After a power cut metadata may be empty, of zeros, cut short or missing, and half written beside the ones before."""
     folder = tmp_path / "iq"
     folder.mkdir()
     foreign = {"global": {"core:datatype": "cf32_le", "core:version": "1.0.0", "core:description": "mine"}}
@@ -152,6 +152,7 @@ def test_damaged_recordings_of_ours_make_room_and_foreign_ones_stay(tmp_path: Pa
         (folder / f"{name}.sigmf-data").write_bytes(bytes(300_000))
         if meta is not None:
             (folder / f"{name}.sigmf-meta").write_bytes(meta)
+        (folder / f"{name}.sigmf-meta.part").touch()
     kept = Kept(vector(on_air(40, (10, 12))), tmp_path, max_bytes=500_000)
     assert (kept.recorder.counts.lost, kept.recorder.counts.samples) == (0, BEFORE + N + AFTER)
     left = {path.name.partition(".sigmf")[0] for path in folder.iterdir()}
@@ -185,6 +186,25 @@ def test_a_recording_that_is_gone_before_its_end_is_not_described(tmp_path: Path
     recording.path.with_name(recording.path.name + ".sigmf-data").unlink()
     files._end(recording)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_kill_leaves_of_metadata_goes_with_the_oldest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the kill comes: when half of a recording's files are there, or metadata that have not their name yet."""
+
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    for number, what in enumerate(("replace", "touch")):
+        files = IqFiles(KeepIq(str(tmp_path), 1e9), RATE, "a test", 0)
+        monkeypatch.setattr(Path, what, killed)
+        with pytest.raises(SystemExit):
+            files._begin(Recording(number, RATE, [Tuned(number, FREQ, (1_700_000_000, 0.0))]))
+        monkeypatch.undo()
+    assert list(tmp_path.iterdir())
+    for data in tmp_path.glob("*.sigmf-data"):
+        data.write_bytes(bytes(1_000_000))
+    IqFiles(KeepIq(str(tmp_path), 1e6), RATE, "a test", 0)._begin(Recording(2, RATE, [Tuned(2, FREQ, None)]))
+    assert {path.name.partition("Z-")[2] for path in tmp_path.iterdir()} == {"2.sigmf-data", "2.sigmf-meta"}
 
 
 def test_a_recording_that_is_removed_while_it_is_written_stays_gone(tmp_path: Path) -> None:
