@@ -8,6 +8,7 @@ import threading
 import time as clock
 from collections import deque
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 from gnuradio import gr
@@ -34,7 +35,7 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
     """Keeps IQ from before a new band's first frame until some time after it; a band that stays begins no other.
 
     Input: complex64 samples, with `rx_freq` and `rx_time` tags where the radio sets them. `write` takes the records
-    of the same stream, from any thread.
+    of the same stream, from any thread, all of them dated: where no radio tells a date, theirs are the recordings' too.
 
     Args:
         keep: what, where, how much.
@@ -55,7 +56,7 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
         self._ring = np.zeros(min(max(remembered, 2 * CHUNK), MOST_REMEMBERED), np.complex64)
         self._files = IqFiles(keep, samp_rate, device, self._ring.nbytes)
         self._first = self._seen = first_sample
-        self._arrived = clock.time()
+        self._told: RadioTime | None = None  # by the newest record
         self._tunings = deque([Tuned(first_sample, center_freq, None)])
         self._clock: RadioTime | None = None
         self._records: deque[Record] = deque()
@@ -74,6 +75,8 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
         """A record of this stream: it is annotated in what is kept, and may be the reason to keep."""
         with self._lock:
             self._records.append(record)
+            moment = datetime.fromisoformat(record.time)
+            self._told = RadioTime(record.sample_start, int(moment.timestamp()), moment.microsecond / 1e6)
             appeared, _ = self._presence.add(record)
             if appeared:
                 self._until = record.sample_start + record.sample_count + self._after
@@ -84,9 +87,6 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
             clock.sleep(TURN)
         with self._lock:
             self._finish_those_before(record.sample_start)
-
-    def flush(self) -> None:
-        """What is recorded ends by itself, or by `finish`."""
 
     def finish(self) -> None:
         """Ends the recording in hand and waits until all is written; for after the flowgraph has stopped."""
@@ -116,7 +116,6 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
         self._ring[at : at + before_end] = newest[:before_end]
         self._ring[: len(newest) - before_end] = newest[before_end:]
         self._seen += len(samples)
-        self._arrived = clock.time()
 
     def _recall(self, start: int, end: int) -> np.ndarray:
         """A copy of the samples [start, end), which the ring holds."""
@@ -131,7 +130,7 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
 
     def _begin(self, start: int) -> None:
         start = max(start, self._oldest)
-        self._open = Recording(start, self._rate, self._tunings_of(start, start + 1))
+        self._open = Recording(start, self._rate, self._tunings_of(start, start + 1, self._told.at(start, self._rate)))
         self._kept = start
         self._files.begin(self._open)
 
@@ -169,7 +168,7 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
         for end, recording in list(self._ending):
             if sample is None or sample >= end:
                 self._ending.remove((end, recording))
-                recording.tunings = self._tunings_of(recording.start, end)
+                recording.tunings = self._tunings_of(recording.start, end, recording.tunings[0].time)
                 recording.records = [
                     r for r in self._records if r.sample_start < end and r.sample_start + r.sample_count > recording.start
                 ]
@@ -207,14 +206,13 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
                 continue
             self._tunings.append(Tuned(sample, freq, time, counted))
 
-    def _tunings_of(self, start: int, end: int) -> list[Tuned]:
-        """Those in [start, end), all dated; the first stands at start, dated by this computer's clock if by no other."""
+    def _tunings_of(self, start: int, end: int, told: tuple[int, float]) -> list[Tuned]:
+        """Those in [start, end), all dated; the first stands at start, dated as told if by no radio."""
         known = [t for t in self._tunings if t.sample < end]
         before = [t for t in known if t.sample <= start]
         first = before[-1] if before else known[0]
         time = first.time if first.sample == start else first.at(start, self._rate)
-        dated = time or _moment(self._arrived - (self._seen - start) / self._rate)
-        tunings = [Tuned(start, first.center_freq, dated)]
+        tunings = [Tuned(start, first.center_freq, time or told)]
         for later in (t for t in known if t.sample > start):
             if later.time is None:
                 last = tunings[-1]

@@ -4,6 +4,7 @@
 
 import json
 import resource
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from gnuradio.ata.errors import AtaError
 from gnuradio.ata.iq_files import IqFiles, KeepIq, Recording, Tuned
 from gnuradio.ata.iq_recorder import iq_recorder
 from gnuradio.ata.recordings import open_recording
-from gnuradio.ata.records import Band, Record
+from gnuradio.ata.records import Band, Record, utc
 from gnuradio.ata.sensor import Sensor, replay
 from tiny_model import write_tiny_model
 from tools.usrp_source import Stretch, usrp_source
@@ -25,7 +26,7 @@ from tools.usrp_source import Stretch, usrp_source
 RATE, FREQ = 2e6, 800e6
 N = 8000  # samples of a frame of 4 ms
 BEFORE, AFTER = 20_000, 24_000  # samples
-FIRST = 1_000_000  # index of the first sample
+BEGAN = 1_600_000_000  # s since 1970, of sample 0
 
 
 def on_air(frames: int, *bursts: tuple[int, int]) -> np.ndarray:
@@ -40,6 +41,20 @@ def on_air(frames: int, *bursts: tuple[int, int]) -> np.ndarray:
     return 0.2 * iq
 
 
+class Dated:
+    """Gives a recorder the records of a segmenter, dated as `ata-sense live` does for a radio without a clock."""
+
+    def __init__(self, recorder: iq_recorder, rate: float) -> None:
+        self._recorder, self._rate = recorder, rate
+
+    def write(self, record: Record) -> None:
+        began = utc(BEGAN + record.sample_start // int(self._rate), record.sample_start % self._rate / self._rate)
+        self._recorder.write(replace(record, time=record.time or began))
+
+    def flush(self) -> None:
+        """Nothing is held."""
+
+
 class Kept:
     """Samples through a segmenter, whose records go to a recorder beside it."""
 
@@ -49,7 +64,7 @@ class Kept:
         keep = KeepIq(str(folder / "iq"), max_bytes, datatype, BEFORE / RATE, AFTER / RATE)
         segmenter = ata.segmenter(rate, FREQ, mode="lossless", frame_ms=1e3 * N / rate, model=str(self.model))
         self.recorder = iq_recorder(keep, rate, FREQ, N / rate, 0, "a test")
-        segmenter.add_sink(self.recorder)
+        segmenter.add_sink(Dated(self.recorder, rate))
         top = gr.top_block()
         top.connect(source, segmenter, blocks.null_sink(gr.sizeof_gr_complex))
         top.connect(source, self.recorder)
@@ -104,7 +119,26 @@ def test_a_band_that_appears_is_kept_with_what_was_before_and_after(tmp_path: Pa
     assert (note["core:label"], note["core:sample_start"], note["core:sample_count"]) == ("LTE", BEFORE, N + AFTER)
     (note,) = second.get_annotations()
     assert (note["core:sample_start"], note["core:sample_count"]) == (BEFORE, N)
-    assert abs(datetime.fromisoformat(first.get_captures()[0]["core:datetime"]).timestamp() - meta.stat().st_mtime) < 60
+    for each, (begin, _) in zip(kept.read, wanted, strict=True):
+        (capture,) = each.get_captures()
+        assert datetime.fromisoformat(capture["core:datetime"]).timestamp() - BEGAN == pytest.approx(begin / RATE, abs=2e-6)
+
+
+def test_a_recording_is_dated_once_by_the_record_that_it_began_with(tmp_path: Path) -> None:
+    """In its name and its metadata, whatever is lost before it ends; what goes on in the next one is dated anew."""
+    rate = 100.0
+    recorder = iq_recorder(KeepIq(str(tmp_path), 1e9, "cf32_le", 1.0, 900.0), rate, FREQ, 0.04, 0, "a test")
+    feed(recorder, 50_000)
+    recorder.write(found(1000, 4, rate, "2026-05-02T12:00:10.250000Z"))
+    feed(recorder, 10_000)
+    recorder.write(found(50_000, 4, rate, "2026-05-02T12:30:00.500000Z"))  # most of half an hour was lost in silence
+    feed(recorder, 40_000)
+    recorder.finish()
+    first, second = sorted(tmp_path.glob("*.sigmf-meta"))
+    for meta, began in ((first, "12:00:09.250000"), (second, "12:31:49.500000")):
+        (capture,) = sigmf.fromfile(str(meta)).get_captures()
+        assert capture["core:datetime"] == f"2026-05-02T{began}Z"
+        assert meta.name.startswith(f"ata-iq-20260502T{began.replace(':', '')}Z")
 
 
 def test_what_is_kept_can_be_replayed(tmp_path: Path) -> None:
