@@ -70,7 +70,7 @@ class KeepIq:
 
 @dataclass(frozen=True)
 class IqCounts:
-    """Recordings begun, samples written, samples that the disk was too slow or too full for."""
+    """Recordings begun, samples written, samples that the disk or this computer was too slow for, or the disk too full."""
 
     recordings: int = 0
     samples: int = 0
@@ -135,6 +135,7 @@ class IqFiles:
         self._jobs: queue.SimpleQueue = queue.SimpleQueue()
         self._waiting = 0
         self._recordings = self._samples = self._lost = 0
+        self._said = False
         self._ours: set[Path] = set()  # samples that were found or written; no metadata are read twice
         self._of_this_run: list[Path] = []  # oldest first
         self._lock = threading.Lock()
@@ -157,12 +158,21 @@ class IqFiles:
     def add(self, recording: Recording, samples: np.ndarray) -> bool:
         """complex64 [n], not to be changed afterwards; -> False if the disk cannot keep up, and they are lost."""
         with self._lock:
-            if self._waiting + samples.nbytes > self._most_waiting:
-                self._lose(len(samples), "the disk is too slow")
-                return False
-            self._waiting += samples.nbytes
-        self._jobs.put(("add", recording, samples))
-        return True
+            slow = self._waiting + samples.nbytes > self._most_waiting
+            self._waiting += 0 if slow else samples.nbytes
+        if slow:
+            self.lose(len(samples), "the disk is too slow")
+        else:
+            self._jobs.put(("add", recording, samples))
+        return not slow
+
+    def lose(self, samples: int, why: str) -> None:
+        """Counts them, from any thread."""
+        with self._lock:
+            said, self._said = self._said, True
+            self._lost += samples
+        if not said:
+            log.warning("IQ is being lost (said once): %s", why)
 
     def end(self, recording: Recording) -> None:
         """With all its records and tunings in it."""
@@ -180,16 +190,11 @@ class IqFiles:
                 getattr(self, f"_{what}")(recording, *samples)
             except Exception as failure:  # neither a full disk nor a fault may end the watch, or this thread
                 recording.broken = True
-                self._lose(sum(len(s) for s in samples), first_line(failure))
+                self.lose(sum(len(s) for s in samples), first_line(failure))
                 log.debug("what stopped a recording", exc_info=failure)
             finally:
                 with self._lock:
                     self._waiting -= sum(s.nbytes for s in samples)
-
-    def _lose(self, samples: int, why: str) -> None:
-        if not self._lost:
-            log.warning("IQ is being lost (said once): %s", why)
-        self._lost += samples
 
     def _begin(self, recording: Recording) -> None:
         first = recording.tunings[0]
@@ -205,7 +210,7 @@ class IqFiles:
 
     def _add(self, recording: Recording, samples: np.ndarray) -> None:
         if recording.broken:
-            self._lost += len(samples)
+            self.lose(len(samples), "the disk took no more of a recording")
             return
         if self._keep.datatype == "ci16_le":
             parts = np.nan_to_num(samples.view(np.float32)) * np.float32(32768)

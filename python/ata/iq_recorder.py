@@ -143,9 +143,13 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
         """Hands over a piece of what is wanted; ends the recording when it has all, or as much as one may."""
         if self._open is None:
             return
-        if self._kept < self._oldest:  # the ring was overtaken
+        if self._kept < (oldest := min(self._oldest, self._until)):  # the ring was overtaken
+            self._files.lose(oldest - self._kept, "samples came faster than they could be handed over")
             self._end()
-            return
+            self._kept = oldest
+            if oldest == self._until:
+                return
+            self._begin(oldest)
         end = min(self._until, self._seen, self._kept + PIECE, self._open.start + self._files.most_samples)
         if self._kept < end:
             whole = self._files.add(self._open, self._recall(self._kept, end))
@@ -208,7 +212,7 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
 
     def _tunings_of(self, start: int, end: int, told: tuple[int, float]) -> list[Tuned]:
         """Those in [start, end), all dated; the first stands at start, dated as told if by no radio."""
-        known = [t for t in self._tunings if t.sample < end]
+        known = [t for t in self._tunings if t.sample <= start or t.sample < end]
         before = [t for t in known if t.sample <= start]
         first = before[-1] if before else known[0]
         time = first.time if first.sample == start else first.at(start, self._rate)

@@ -174,6 +174,39 @@ def test_a_recording_of_many_minutes_goes_on_in_the_next(tmp_path: Path) -> None
     assert sizes == {0: 8 * 60_000, 60_000: 8 * 30_004}
 
 
+def test_samples_that_come_before_a_first_piece_is_handed_over_cost_no_more_than_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all that is remembered is wanted, the next samples take the place of the oldest."""
+    rate, until = 1e4, 150_000 + 400 + 40_000
+    recorder = iq_recorder(KeepIq(str(tmp_path), 1e9, "cf32_le", 10.0, 4.0), rate, FREQ, 0.04, 0, "a test")
+    feed(recorder, 200_000)
+    oldest = 200_000 - len(recorder._ring)
+    assert oldest > 150_000 - 100_000
+    monkeypatch.setattr(recorder, "_keep_a_piece", lambda: False)  # the flowgraph has its turn first
+    recorder.write(found(150_000, 400, rate))
+    feed(recorder, 1000)
+    monkeypatch.undo()
+    recorder.finish()
+    (data,) = tmp_path.glob("*.sigmf-data")
+    start, lost = int(data.stem.rpartition("-")[2]), recorder.counts.lost
+    assert 0 < lost <= 1000
+    assert (start, data.stat().st_size // 8, recorder.counts.samples) == (oldest + lost, until - start, until - start)
+
+
+def test_what_was_overtaken_as_a_whole_is_lost_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rate = 1e4
+    recorder = iq_recorder(KeepIq(str(tmp_path), 1e9, "cf32_le", 0.0, 0.0), rate, FREQ, 0.04, 0, "a test")
+    feed(recorder, 1000)
+    for handing_over in ("_keep_on", "_keep_a_piece"):
+        monkeypatch.setattr(recorder, handing_over, lambda: None)
+    recorder.write(found(0, 400, rate))
+    feed(recorder, 2 * len(recorder._ring))
+    monkeypatch.undo()
+    recorder.finish()
+    assert (recorder.counts.samples, recorder.counts.lost, list(tmp_path.iterdir())) == (0, 400, [])
+
+
 def test_damaged_recordings_of_ours_make_room_and_foreign_ones_stay(tmp_path: Path) -> None:
     """After a power cut metadata may be empty, of zeros, cut short or missing, and half written beside the ones before."""
     folder = tmp_path / "iq"
