@@ -126,11 +126,11 @@ class IqFiles:
     comes back. Whether it can work at all is asked before it begins (`KeepIq.check`).
 
     Args: keep: what and where. samp_rate: Hz. device: for `core:hw`. head_start: bytes that come at once when a recording
-    begins.
+    begins. columns: F of the model, which says how far an edge may wander.
     """
 
-    def __init__(self, keep: KeepIq, samp_rate: float, device: str, head_start: int) -> None:
-        self._keep, self._rate, self._device = keep, samp_rate, device
+    def __init__(self, keep: KeepIq, samp_rate: float, device: str, head_start: int, columns: int = COLUMNS) -> None:
+        self._keep, self._rate, self._device, self._columns = keep, samp_rate, device, columns
         self._most_waiting = MOST_WAITING + head_start
         self._jobs: queue.SimpleQueue = queue.SimpleQueue()
         self._waiting = 0
@@ -236,7 +236,7 @@ class IqFiles:
             _remove(self._data(recording))
 
     def _describe(self, recording: Recording) -> None:
-        runs, end = BandRuns(COLUMNS), recording.start + recording.written
+        runs, end = BandRuns(self._columns), recording.start + recording.written
         for record in recording.records:
             runs.add(record)
         notes = []

@@ -43,10 +43,11 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
         frame_seconds: duration of a frame, s.
         first_sample: index of the first sample to come, in the records' count.
         device: for the recordings' metadata.
+        columns: F of the model.
     """
 
     def __init__(self, keep: KeepIq, samp_rate: float, center_freq: float, frame_seconds: float, first_sample: int,
-                 device: str) -> None:
+                 device: str, columns: int) -> None:
         gr.sync_block.__init__(self, name="ata.iq_recorder", in_sig=[np.complex64], out_sig=None)
         self.failure: Exception | None = None
         self._keep, self._rate = keep, samp_rate
@@ -54,7 +55,7 @@ class iq_recorder(KeepsThreadState, gr.sync_block):
         # A frame may wait while another is analysed.
         remembered = round((keep.before + 3 * frame_seconds + ANALYSIS) * samp_rate)
         self._ring = np.zeros(min(max(remembered, 2 * CHUNK), MOST_REMEMBERED), np.complex64)
-        self._files = IqFiles(keep, samp_rate, device, self._ring.nbytes)
+        self._files = IqFiles(keep, samp_rate, device, self._ring.nbytes, columns)
         self._first = self._seen = first_sample
         self._told: RadioTime | None = None  # by the newest record
         self._tunings = deque([Tuned(first_sample, center_freq, None)])

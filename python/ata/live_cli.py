@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from .engines.choose import ENGINES
@@ -17,6 +18,7 @@ from .errors import AtaError
 from .iq_files import DATATYPES, KeepIq
 from .live import Live, LiveSettings, Totals
 from .live_screen import LiveScreen, LogLines
+from .model import read_model
 from .publish import open_publishers
 from .radios import parse_gain
 from .recordings import open_described
@@ -94,7 +96,8 @@ def _sinks(args: argparse.Namespace, totals: Totals) -> Iterator[Sink]:
     if args.sigmf:
         if not ours(Path(args.sigmf)):
             raise AtaError(f"{args.sigmf} is there already, and gr-ata did not write it; name another file")
-        yield Rotating(args.sigmf, SigmfAnnotations, 1e6 * min(args.rotate_mb, SIGMF_MB), most_seconds, keep)
+        annotations = partial(SigmfAnnotations, columns=read_model(args.model).columns)
+        yield Rotating(args.sigmf, annotations, 1e6 * min(args.rotate_mb, SIGMF_MB), most_seconds, keep)
     yield from open_publishers(args.zmq or "", args.mqtt or "", args.metrics or "", lambda: totals.counters)
 
 

@@ -88,7 +88,7 @@ def run_flowgraph(channel: Channel, settings: LiveSettings, base: Base) -> None:
     recorder = None
     if settings.keep is not None:
         recorder = iq_recorder(settings.keep, radio.samp_rate, radio.center_freq, block.frame_seconds, base.samples,
-                               radio.device)  # fmt: skip
+                               radio.device, block.columns)  # fmt: skip
         flowgraph.connect(radio.block, recorder)
     block.add_sink(_Outlet(channel, base, radio.samp_rate, recorder))
 

@@ -102,8 +102,7 @@ class segmenter(KeepsThreadState, gr.sync_block):
         spare(files_of(Path(dataset)) if dataset else (), [jsonl, sigmf])
         self._sinks: list[Sink] = []
         if sigmf:
-            columns = self._sensor.model.columns
-            self._sinks.append(SigmfAnnotations(sigmf, dataset or None, datatype or None, columns))
+            self._sinks.append(SigmfAnnotations(sigmf, dataset or None, datatype or None, self.columns))
         self.failure: Exception | None = None
         self._published = 0
         self._worker: NewestWins | None = None
@@ -159,6 +158,11 @@ class segmenter(KeepsThreadState, gr.sync_block):
     def names(self) -> tuple[str, str]:
         """Of the model and of the engine."""
         return self._sensor.model.name, self._sensor.engine.name
+
+    @property
+    def columns(self) -> int:
+        """Of the model's image."""
+        return self._sensor.model.columns
 
     @property
     def frame_seconds(self) -> float:

@@ -63,7 +63,7 @@ class Kept:
         self.model = write_tiny_model(folder / "tiny.onnx", rows=16)
         keep = KeepIq(str(folder / "iq"), max_bytes, datatype, BEFORE / RATE, AFTER / RATE)
         segmenter = ata.segmenter(rate, FREQ, mode="lossless", frame_ms=1e3 * N / rate, model=str(self.model))
-        self.recorder = iq_recorder(keep, rate, FREQ, N / rate, 0, "a test")
+        self.recorder = iq_recorder(keep, rate, FREQ, N / rate, 0, "a test", segmenter.columns)
         segmenter.add_sink(Dated(self.recorder, rate))
         top = gr.top_block()
         top.connect(source, segmenter, blocks.null_sink(gr.sizeof_gr_complex))
@@ -127,7 +127,7 @@ def test_a_band_that_appears_is_kept_with_what_was_before_and_after(tmp_path: Pa
 def test_a_recording_is_dated_once_by_the_record_that_it_began_with(tmp_path: Path) -> None:
     """In its name and its metadata, whatever is lost before it ends; what goes on in the next one is dated anew."""
     rate = 100.0
-    recorder = iq_recorder(KeepIq(str(tmp_path), 1e9, "cf32_le", 1.0, 900.0), rate, FREQ, 0.04, 0, "a test")
+    recorder = iq_recorder(KeepIq(str(tmp_path), 1e9, "cf32_le", 1.0, 900.0), rate, FREQ, 0.04, 0, "a test", 256)
     feed(recorder, 50_000)
     recorder.write(found(1000, 4, rate, "2026-05-02T12:00:10.250000Z"))
     feed(recorder, 10_000)
@@ -166,7 +166,7 @@ def test_the_folder_never_holds_more_than_it_may(tmp_path: Path) -> None:
 def test_a_recording_of_many_minutes_goes_on_in_the_next(tmp_path: Path) -> None:
     """Its records are in memory until it ends, however much the folder may hold."""
     rate = 100.0
-    recorder = iq_recorder(KeepIq(str(tmp_path), 1e9, "cf32_le", 0.0, 900.0), rate, FREQ, 0.04, 0, "a test")
+    recorder = iq_recorder(KeepIq(str(tmp_path), 1e9, "cf32_le", 0.0, 900.0), rate, FREQ, 0.04, 0, "a test", 256)
     feed(recorder, 100_000)
     recorder.write(found(0, 4, rate))
     recorder.finish()
@@ -179,7 +179,7 @@ def test_samples_that_come_before_a_first_piece_is_handed_over_cost_no_more_than
 ) -> None:
     """Where all that is remembered is wanted, the next samples take the place of the oldest."""
     rate, until = 1e4, 150_000 + 400 + 40_000
-    recorder = iq_recorder(KeepIq(str(tmp_path), 1e9, "cf32_le", 10.0, 4.0), rate, FREQ, 0.04, 0, "a test")
+    recorder = iq_recorder(KeepIq(str(tmp_path), 1e9, "cf32_le", 10.0, 4.0), rate, FREQ, 0.04, 0, "a test", 256)
     feed(recorder, 200_000)
     oldest = 200_000 - len(recorder._ring)
     assert oldest > 150_000 - 100_000
@@ -196,7 +196,7 @@ def test_samples_that_come_before_a_first_piece_is_handed_over_cost_no_more_than
 
 def test_what_was_overtaken_as_a_whole_is_lost_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rate = 1e4
-    recorder = iq_recorder(KeepIq(str(tmp_path), 1e9, "cf32_le", 0.0, 0.0), rate, FREQ, 0.04, 0, "a test")
+    recorder = iq_recorder(KeepIq(str(tmp_path), 1e9, "cf32_le", 0.0, 0.0), rate, FREQ, 0.04, 0, "a test", 256)
     feed(recorder, 1000)
     for handing_over in ("_keep_on", "_keep_a_piece"):
         monkeypatch.setattr(recorder, handing_over, lambda: None)
@@ -297,7 +297,7 @@ def test_a_folder_that_takes_nothing_any_more_costs_samples_and_not_the_watch(tm
     for there in (False, True):
         if there:
             folder.unlink()
-        recorder = iq_recorder(KeepIq(str(folder), 1e9, "cf32_le", 0.0, 0.0), RATE, FREQ, N / RATE, 0, "a test")
+        recorder = iq_recorder(KeepIq(str(folder), 1e9, "cf32_le", 0.0, 0.0), RATE, FREQ, N / RATE, 0, "a test", 256)
         feed(recorder, 100_000)
         recorder.write(found(0, N, RATE))
         recorder.finish()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """JSON lines and SigMF annotations, as other programs read them."""
 
+import argparse
 import json
 import logging
 import resource
@@ -14,10 +15,13 @@ import sigmf
 from gnuradio.ata.errors import AtaError
 from gnuradio.ata.iq_files import IqFiles, KeepIq, Tuned
 from gnuradio.ata.iq_files import Recording as IqRecording
+from gnuradio.ata.live import Totals
+from gnuradio.ata.live_cli import _sinks, add_live
 from gnuradio.ata.recordings import open_recording
 from gnuradio.ata.records import Band, Record
 from gnuradio.ata.sigmf_sink import SigmfAnnotations
 from gnuradio.ata.sinks import JsonLines
+from tiny_model import write_tiny_model
 
 RATE = 25.6e6  # 100 kHz a column
 
@@ -76,6 +80,32 @@ def test_a_frame_moved_back_continues_a_run(tmp_path: Path) -> None:
 def test_an_edge_that_creeps_does_not_drag_a_run_along(tmp_path: Path) -> None:
     frames = [record(1000 * i, ("LTE", 795, 805 + 0.15 * i)) for i in range(12)]
     assert len(annotations(tmp_path / "a.sigmf-meta", *frames)) > 1
+
+
+@pytest.mark.parametrize(("columns", "runs"), [(128, 1), (256, 2)])
+def test_how_far_an_edge_may_wander_is_the_model_s_wherever_a_watch_writes_it(
+    tmp_path: Path, columns: int, runs: int
+) -> None:
+    frames = [record(1000 * i, ("LTE", 795, 805 + 0.3 * i)) for i in range(2)]  # by 3 of 256 columns
+    commands = argparse.ArgumentParser()
+    add_live(commands.add_subparsers())
+    model = write_tiny_model(tmp_path / "tiny.onnx", columns=columns)
+    args = commands.parse_args(
+        ["live", "--source", "rtl=0", "--model", str(model), "--sigmf", str(tmp_path / "found.sigmf-meta")]
+    )
+    (sink,) = _sinks(args, Totals())
+    for frame in frames:
+        sink.write(frame)
+    sink.close()
+    files = IqFiles(KeepIq(str(tmp_path / "iq"), 1e9), RATE, "sim", 0, columns)
+    recording = IqRecording(0, RATE, [Tuned(0, 8e8, (1_700_000_000, 0.0))], records=frames)
+    files.begin(recording)
+    files.add(recording, np.ones(2000, np.complex64))
+    files.end(recording)
+    files.close()
+    (kept,) = (tmp_path / "iq").glob("*.sigmf-meta")
+    for path in (tmp_path / "found.sigmf-meta", kept):
+        assert len(json.loads(path.read_text())["annotations"]) == runs
 
 
 @pytest.mark.filterwarnings("ignore:Data source ends")  # the sigmf package leaves core:offset out of that sum
