@@ -29,8 +29,8 @@ class Rotating:
     """A sink of a file that never grows beyond its limits.
 
     The file in use keeps its name, x.jsonl; the ones before it are x-20260502T120000Z.jsonl and so on, by when they were
-    begun. What an earlier run left under the name is set aside too, never overwritten. A pipe or device is left alone; of a
-    symbolic link it is the file that is set aside, where it lies.
+    begun. What an earlier run left under the name is set aside too, by when it was last written, never overwritten. A pipe
+    or device is left alone; of a symbolic link it is the file that is set aside, where it lies.
 
     Args:
         path: of the file in use.
@@ -86,8 +86,8 @@ class Rotating:
     def _age(self) -> float:
         return time.monotonic() - self._opened
 
-    def _set_aside(self, begun: float) -> None:
-        stamp = datetime.fromtimestamp(begun, UTC).strftime(STAMP)
+    def _set_aside(self, date: float) -> None:
+        stamp = datetime.fromtimestamp(date, UTC).strftime(STAMP)
         try:
             number = 1 + max((n for when, n, _ in self._aside() if when == stamp), default=0)
             name = f"{self._path.stem}-{stamp}{f'-{number}' if number > 1 else ''}{self._path.suffix}"
@@ -105,7 +105,7 @@ class Rotating:
             raise AtaError(f"what is set aside of {self._path} cannot be removed: {failure.strerror}") from failure
 
     def _aside(self) -> list[tuple[str, int, Path]]:
-        """The files set aside, oldest first (`ranks`): when they were begun, and which of that second they are."""
+        """The files set aside, oldest first (`ranks`): the date in their names, and which of that second they are."""
         name = re.compile(rf"{re.escape(self._path.stem)}-(\d{{8}}T\d{{6}}Z)(?:-(\d+))?{re.escape(self._path.suffix)}")
         named = ((name.fullmatch(path.name), path) for path in self._path.parent.iterdir())
         aside = [(found[1], int(found[2] or 1), path) for found, path in named if found]

@@ -24,7 +24,7 @@ def engine_path(stem: str, onnx_sha256: str) -> Path:
 
 
 def load(path: Path, identity: dict) -> bytes | None:
-    """-> the engine; None, with a log line, where there is none, another one, or a damaged one.
+    """-> the engine; None where there is none, and, with a log line, where there is another one or a damaged one.
 
     identity: everything that an engine depends on, as JSON holds it.
     """
