@@ -22,7 +22,7 @@ from .recordings import Recording, open_recording
 from .scan_cli import add_scan
 from .sensor import Analysis, Sensor, replay
 from .sigmf_sink import SigmfAnnotations
-from .sinks import JsonLines, spare
+from .sinks import JsonLines, spare, writing
 from .units import hertz
 
 BAR = 24  # characters
@@ -38,28 +38,28 @@ def main(argv: list[str] | None = None) -> int:
     logging.getLogger("ata").setLevel(logging.INFO)
     try:
         code = args.run(args)
-        sys.stdout.flush()
+        with writing("standard output"):
+            sys.stdout.flush()
         return code
     except AtaError as failure:
         print(f"ata-sense: {failure}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # the reader has seen enough
+        return 0
     except OSError as failure:
-        if failure.filename is not None:
-            print(f"ata-sense: {failure.filename}: {failure.strerror}", file=sys.stderr)
-            return 2
-        # of standard output, which has no name
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python must not try to write the rest
-        if isinstance(failure, BrokenPipeError):  # the reader has seen enough
-            return 0
-        print(f"ata-sense: standard output cannot be written: {failure.strerror}", file=sys.stderr)
+        what = "" if failure.filename is None else f"{failure.filename}: "
+        print(f"ata-sense: {what}{failure.strerror}", file=sys.stderr)
         return 2
     finally:
-        try:
-            sys.stderr.flush()
-        except OSError:  # what it could not take before, Python would try again at the end, and change the exit code
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        for output in (sys.stdout, sys.stderr):
+            try:
+                output.flush()
+            except OSError:  # what it could not take before, Python would try again at the end, and change the exit code
+                os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+            except ValueError:  # closed by who could not write it
+                pass
 
 
 class _Parser(argparse.ArgumentParser):
@@ -184,6 +184,7 @@ class Table:
             if band.snr_db is not None:
                 row["sums"].update(snr=band.snr_db, levels=1)
 
+    @writing("standard output")
     def print(self) -> None:
         if not self._rows:
             print(f"no bands in {self._frames} frames")

@@ -17,6 +17,7 @@ from .errors import AtaError
 from .frontend import FrontEnd
 from .model import read_model
 from .publish.common import PACKAGES, package
+from .sinks import writing
 
 RADIOS = (  # module, what it is, Debian package
     ("osmosdr", "gr-osmosdr", "gr-osmosdr"),
@@ -32,15 +33,20 @@ def examine() -> int:
     for checks in (_gnuradio, _kernel, _model, _grc):
         for what, works, detail in checks():
             faults += not works
-            print(f"{'ok ' if works else 'BAD'}  {what:16s} {detail}")
+            _say(f"{'ok ' if works else 'BAD'}  {what:16s} {detail}")
     engines = list(_engines())
     for what, works, detail in [*_radios(), *_waterfall(), *_outputs(), *engines]:
-        print(f"{'ok ' if works else ' - '}  {what:16s} {detail}")
+        _say(f"{'ok ' if works else ' - '}  {what:16s} {detail}")
     if engines and not any(works for _, works, _ in engines):
         faults += 1
-        print("BAD  engines          none works")
-    print("everything that the block needs works" if not faults else f"{faults} to mend: see docs/troubleshooting.md")
+        _say("BAD  engines          none works")
+    _say("everything that the block needs works" if not faults else f"{faults} to mend: see docs/troubleshooting.md")
     return 2 if faults else 0
+
+
+@writing("standard output")
+def _say(line: str) -> None:
+    print(line)
 
 
 def _gnuradio() -> Iterator[Check]:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
-from .errors import AtaError
+from .errors import AtaError, first_line
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 STARTERS_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -71,22 +71,24 @@ class Isolated:
     """`run(channel, *args)` in a process of its own; run and args are pickled.
 
     SIGINT, SIGTERM and SIGHUP do not reach the process: whoever started it ends it. It goes with its starter, however
-    that ends.
+    that ends. Ended where the machine has no room for it, which may change.
     """
 
     def __init__(self, run: Callable[..., None], *args: object) -> None:
-        self._connection, theirs = _context.Pipe()
-        printed, prints = _context.Pipe(duplex=False)
-        self._process = _context.Process(
-            target=_begin, args=(theirs, prints, os.getpid(), run, args), name="ata-radio", daemon=True
-        )
-        with _signals_held():
-            self._process.start()
-        theirs.close()
-        prints.close()
         self._words = b""
-        self._listener = threading.Thread(target=self._listen, args=(printed,), name="ata-words", daemon=True)
-        self._listener.start()
+        try:
+            self._connection, theirs = _context.Pipe()
+            printed, prints = _context.Pipe(duplex=False)
+            with theirs, prints:
+                self._process = _context.Process(
+                    target=_begin, args=(theirs, prints, os.getpid(), run, args), name="ata-radio", daemon=True
+                )
+                self._listener = threading.Thread(target=self._listen, args=(printed,), name="ata-words", daemon=True)
+                self._listener.start()  # first, for without it there shall be no process either
+                with _signals_held():
+                    self._process.start()
+        except (OSError, RuntimeError) as failure:  # no more processes, memory or files; no more threads
+            raise Ended(f"cannot be started: {first_line(getattr(failure, 'strerror', None) or failure)}") from None
 
     def receive(self, timeout: float) -> object | None:
         """-> the next message, or None if none comes within `timeout` seconds.

@@ -213,7 +213,10 @@ class Live:
 
         t = self.totals
         base = Base(t.samples, t.frames, t.dropped, t.retunes, t.gaps, t.iq)
-        process = Isolated(run_flowgraph, self._settings, base)
+        try:
+            process = Isolated(run_flowgraph, self._settings, base)
+        except Ended as end:
+            raise _DeviceLost(f"{self._settings.device} cannot be opened: its driver's process {end}") from None
         self._grace = GRACE
         try:
             lost = self._follow(process)

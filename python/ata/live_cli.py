@@ -24,7 +24,7 @@ from .radios import parse_gain
 from .recordings import open_described
 from .rotation import Rotating
 from .sigmf_sink import SigmfAnnotations, ours
-from .sinks import JsonLines, Sink, spare
+from .sinks import JsonLines, Sink, spare, writing
 from .stopping import ended_by_signals
 from .units import hertz
 
@@ -78,7 +78,7 @@ def run_live(args: argparse.Namespace) -> int:
             closing.callback(sink.close)
         live = Live(settings, sinks, screen, totals=totals, reconnect=args.reconnect, frames=args.frames,
                     seconds=args.seconds)  # fmt: skip
-        with ended_by_signals(live.stop):
+        with ended_by_signals(live.stop), writing("standard error" if piped else "standard output"):
             try:
                 live.run()
             finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .errors import AtaError
 from .occupancy import Occupancy, Occupied
-from .sinks import spare
+from .sinks import spare, writing
 
 
 def add_occupancy(commands: argparse._SubParsersAction) -> None:
@@ -42,6 +42,7 @@ def run_occupancy(args: argparse.Namespace) -> int:
     return 0
 
 
+@writing("standard output")
 def print_table(store: Occupancy) -> None:
     """For a person: every band that was ever seen, lowest first."""
     bands = store.bands()

@@ -51,7 +51,10 @@ class RadioTuner:
         self._device, self._stopped = settings.device, stopped
         self._patience = PATIENCE + 1e-3 * settings.frame_ms
         self._patience += (settings.settle_samples + settings.period) / settings.samp_rate
-        self._process = Isolated(_serve, settings)
+        try:
+            self._process = Isolated(_serve, settings)
+        except Ended as end:
+            raise RadioLost(f"{self._device} cannot be opened: its driver's process {end}") from None
         try:
             self._receive(OPENING, "does not answer")
         except BaseException:

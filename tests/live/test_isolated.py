@@ -3,6 +3,7 @@
 """Work in a process of its own: what it sends arrives, however it ends, and it can always be ended."""
 
 import ctypes
+import errno
 import logging
 import os
 import select
@@ -101,6 +102,22 @@ def test_what_comes_between_stop_and_end_is_received() -> None:
     process.ask_to_stop()
     *numbers, last, end = everything(process)
     assert (numbers, last, end) == (list(range(1, len(numbers) + 1)), "last", "")
+
+
+@pytest.mark.parametrize(
+    ("what", "failure"),
+    [("multiprocessing.util.spawnv_passfds", BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")),
+     ("threading.Thread.start", RuntimeError("can't start new thread"))],
+)  # fmt: skip
+def test_a_machine_without_room_for_the_process_is_its_end(
+    monkeypatch: pytest.MonkeyPatch, what: str, failure: Exception
+) -> None:
+    def refuse(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(what, refuse)
+    with pytest.raises(Ended, match=f"^cannot be started: {failure.args[-1]}$"):
+        Isolated(hangs)
 
 
 UNKILLABLE = """

@@ -14,6 +14,7 @@ import termios
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import numpy as np
@@ -360,6 +361,32 @@ def six_records(channel: Channel, *_: object) -> None:
         channel.send(Record(frame, frame * N, N, None, FREQ, RATE, "m", "e", False, 0, None, ()))
         if frame == 2:
             channel.receive()
+
+
+@pytest.mark.parametrize("reconnect", [False, True])
+def test_a_machine_without_room_for_the_radios_process_is_a_lost_radio(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, reconnect: bool
+) -> None:
+    """As by the fault of another program, which may mend."""
+    monkeypatch.setattr("gnuradio.ata.pauses.FIRST_PAUSE", 0.1)
+    monkeypatch.setattr("gnuradio.ata.live_flowgraph.run_flowgraph", six_records)
+    start = SpawnProcess.start
+
+    def refuse(process: SpawnProcess) -> None:
+        monkeypatch.setattr(SpawnProcess, "start", start)
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(SpawnProcess, "start", refuse)
+    kept = Collected()
+    live = Live(LiveSettings("rtl=0", RATE, FREQ), [kept], Quiet(), reconnect=reconnect, frames=3)
+    says = "rtl=0 cannot be opened: its driver's process cannot be started: Resource temporarily unavailable"
+    if reconnect:
+        live.run()
+        assert f"{says}; trying again in 0.1 s" in caplog.text
+    else:
+        with pytest.raises(AtaError, match=f"^{says}$"):
+            live.run()
+    assert len(kept) == (3 if reconnect else 0)
 
 
 class Full:

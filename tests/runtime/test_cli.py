@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command as a user runs it."""
 
+import errno
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gnuradio.ata.cli import main
 from tiny_model import write_tiny_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -244,6 +246,17 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(recording: Path, arg
     assert ran.returncode == 2
     assert ran.stderr.splitlines()[-1].endswith("cannot be written: No space left on device")
     assert all(line.startswith("ata-sense: ") for line in ran.stderr.splitlines())
+
+
+def test_what_fails_beside_standard_output_is_not_blamed_on_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def refuse() -> int:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr("gnuradio.ata.cli.examine", refuse)
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr().err == "ata-sense: Cannot allocate memory\n"
 
 
 @pytest.mark.parametrize(("closed", "code"), [(">&-", 0), ("2>&-", 0), (">&- 2>&-", 0), ("--frame-ms 500 2>&-", 2)])
