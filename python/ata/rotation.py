@@ -24,13 +24,18 @@ class SizedSink(Sink):
 
     size: int
 
+    def displaced(self) -> bool:
+        """Whether what it writes goes where nobody finds it: the file was removed, or moved away."""
+        ...
+
 
 class Rotating:
     """A sink of a file that never grows beyond its limits.
 
     The file in use keeps its name, x.jsonl; the ones before it are x-20260502T120000Z.jsonl and so on, by when they were
     begun. What an earlier run left under the name is set aside too, by when it was last written, never overwritten. A pipe
-    or device is left alone; of a symbolic link it is the file that is set aside, where it lies.
+    or device is left alone; of a symbolic link it is the file that is set aside, where it lies. One that others
+    remove or move away is begun anew within a minute.
 
     Args:
         path: of the file in use.
@@ -55,14 +60,15 @@ class Rotating:
 
     def write(self, record: HasJson) -> None:
         due = self._written and (self._sink.size >= self._max_bytes or self._age() >= self._max_seconds)
-        if due and not self._is_stream():
+        minute = time.monotonic() - self._flushed > FLUSH_EVERY
+        if (due or (minute and self._sink.displaced())) and not self._is_stream():
             self._sink.close()
-            if self._path.is_file():
+            if self._path.is_file() and _size(self._path):  # logrotate may have put an empty one there
                 self._set_aside(self._begun)
             self._begin()
         self._sink.write(record)
         self._written = True
-        if time.monotonic() - self._flushed > FLUSH_EVERY:
+        if minute:
             self.flush()
 
     def flush(self) -> None:

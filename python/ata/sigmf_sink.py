@@ -197,6 +197,10 @@ class SigmfAnnotations:
         counted = (record.sample_start - self._captures[-1]["core:sample_start"]) / record.samp_rate
         return abs(passed - counted) > CLOCK_MOVED
 
+    def displaced(self) -> bool:
+        """Never: what is removed comes again with the next `flush`."""
+        return False
+
     def flush(self) -> None:
         """Writes the whole file anew."""
         head = self._head | ({"core:sample_rate": self._rate} if self._rate else {})

@@ -101,6 +101,13 @@ class JsonLines:
             raise
         self.size += len(line)
 
+    def displaced(self) -> bool:
+        """Whether the path, which it has to have been given, is no longer that of the file that is written."""
+        try:
+            return not os.path.samestat(Path(self._path).stat(), os.fstat(self._file.fileno()))
+        except OSError:
+            return True
+
     def flush(self) -> None:
         """Nothing is ever held back."""
 

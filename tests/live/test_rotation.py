@@ -61,6 +61,26 @@ def test_a_file_that_is_too_old_is_set_aside(tmp_path: Path) -> None:
     assert [frames(path) for path in in_order(tmp_path)] == [[0], [1], [2]]
 
 
+@pytest.mark.parametrize("created", [None, b"", b"of another\n"])
+def test_a_file_that_others_remove_or_move_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, created: bytes | None
+) -> None:
+    """`rm`, or logrotate, which may put an empty file in its place."""
+    sink = Rotating(tmp_path / "r.jsonl", JsonLines)
+    sink.write(record(0))
+    (tmp_path / "r.jsonl").rename(tmp_path / "moved")
+    sink.write(record(1))
+    assert frames(tmp_path / "moved") == [0, 1] and not (tmp_path / "r.jsonl").exists()
+    if created is not None:
+        (tmp_path / "r.jsonl").write_bytes(created)
+    monkeypatch.setattr("gnuradio.ata.rotation.FLUSH_EVERY", -1.0)
+    for i in (2, 3):
+        sink.write(record(i))
+    sink.close()
+    assert frames(tmp_path / "moved") == [0, 1] and frames(tmp_path / "r.jsonl") == [2, 3]
+    assert [path.read_bytes() for path in in_order(tmp_path)[:-1]] == ([created] if created else [])
+
+
 def test_what_an_earlier_run_left_is_set_aside_under_its_date(tmp_path: Path) -> None:
     (tmp_path / "r.jsonl").write_text("of yesterday\n")
     os.utime(tmp_path / "r.jsonl", (1_700_000_000, 1_700_000_000))
