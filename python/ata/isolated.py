@@ -20,6 +20,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
 from .errors import AtaError, first_line
@@ -85,6 +86,7 @@ class Isolated:
                 )
                 self._listener = threading.Thread(target=self._listen, args=(printed,), name="ata-words", daemon=True)
                 self._listener.start()  # first, for without it there shall be no process either
+                resource_tracker.ensure_running()  # multiprocessing's own: its start lets the signals through again
                 with _signals_held():
                     self._process.start()
         except (OSError, RuntimeError) as failure:  # no more processes, memory or files; no more threads

@@ -146,6 +146,29 @@ def with_tests() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{os.environ['PYTHONPATH']}"}
 
 
+FIRST = """
+import signal
+from multiprocessing import util
+from test_isolated import Isolated, hangs
+if __name__ == "__main__":
+    spawn = util.spawnv_passfds
+    def held(*args):
+        print(sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, ()))), flush=True)
+        return spawn(*args)
+    util.spawnv_passfds = held
+    Isolated(hangs).kill()
+"""
+
+
+def test_ctrl_c_does_not_reach_the_very_first_process_either(tmp_path: Path) -> None:
+    """multiprocessing starts a process of its own before it, and unblocks the signals."""
+    (tmp_path / "starter.py").write_text(FIRST)
+    ran = subprocess.run([sys.executable, tmp_path / "starter.py"], env=with_tests(), capture_output=True, text=True,
+                         check=True, timeout=PATIENCE)  # fmt: skip
+    _, held = ran.stdout.splitlines()
+    assert held == "[1, 2, 15]"
+
+
 STARTER = """
 import sys
 from test_isolated import Isolated, hangs
