@@ -27,7 +27,7 @@ from .sinks import Sink
 ENGINE_LIMIT = 1800.0  # s; TensorRT builds one for minutes
 OPENING_LIMIT = 30.0  # s; a USRP loads its firmware first
 STALL_LIMIT = 5.0  # s without a new sample
-GRACE = 10.0  # s that a process has to finish what it found
+GRACE = 10.0  # s that a process has to finish what it found, once its radio streams
 log = logging.getLogger("ata")
 
 
@@ -96,7 +96,7 @@ class Progress:
     """
 
     samples: int
-    frames: int
+    dropped: int
     retunes: int
     gaps: int
     at: float
@@ -117,11 +117,14 @@ class Finished:
 
 @dataclass
 class Totals:
-    """Counts since the very first start. Every frame has a record or is dropped; labels: bands by label."""
+    """Counts since the very first start; labels: bands by label.
+
+    Every frame has a record or is dropped; one that is being analysed counts when that is over.
+    """
 
     samples: int = 0
-    frames: int = 0
     records: int = 0
+    dropped: int = 0
     reconnects: int = 0
     retunes: int = 0
     gaps: int = 0
@@ -129,8 +132,8 @@ class Totals:
     iq: IqCounts = field(default_factory=IqCounts)
 
     @property
-    def dropped(self) -> int:
-        return self.frames - self.records
+    def frames(self) -> int:
+        return self.records + self.dropped
 
     @property
     def counters(self) -> dict[str, int]:
@@ -139,7 +142,7 @@ class Totals:
 
     def add(self, record: Record) -> None:
         self.records += 1
-        self.frames = max(self.frames, record.frame + 1)
+        self.dropped = max(self.dropped, record.dropped_frames)
         self.samples = max(self.samples, record.sample_start + record.sample_count)
         self.labels.update(band.label for band in record.bands)
 
@@ -171,7 +174,7 @@ class Live:
         self._opening_limit, self._stall_limit = opening_limit, stall_limit
         self._deadline = math.inf
         self._stopping = self._finished = False
-        self._grace = GRACE
+        self._grace = 0.0
         self._away: float | None = None
         self._failure: BaseException | None = None
         self._screen_failure: OSError | None = None
@@ -217,7 +220,7 @@ class Live:
             process = Isolated(run_flowgraph, self._settings, base)
         except Ended as end:
             raise _DeviceLost(f"{self._settings.device} cannot be opened: its driver's process {end}") from None
-        self._grace = GRACE
+        self._grace = 0.0
         try:
             lost = self._follow(process)
         finally:
@@ -249,7 +252,7 @@ class Live:
             elif isinstance(message, Lost):
                 return message.sentence
             elif isinstance(message, Streaming):
-                silence_limit, moved = self._stall_limit, heard
+                silence_limit, moved, self._grace = self._stall_limit, heard, GRACE
                 self._tell(self._screen.started, message)
             elif isinstance(message, Record):  # may come before the progress that it is part of
                 moved = heard
@@ -272,7 +275,7 @@ class Live:
             self.totals.iq, self.totals.retunes, self.totals.gaps = message.iq, message.retunes, message.gaps
             if self.totals.records < self._most_frames:
                 self.totals.samples = max(self.totals.samples, message.samples)
-                self.totals.frames = max(self.totals.frames, message.frames)
+                self.totals.dropped = max(self.totals.dropped, message.dropped)
         elif isinstance(message, Finished):
             self._finished = True
 

@@ -95,8 +95,8 @@ def run_flowgraph(channel: Channel, settings: LiveSettings, base: Base) -> None:
     def progress() -> Progress:
         kept = base.iq + recorder.counts if recorder is not None else base.iq
         counted = block.counters
-        return Progress(base.samples + counted["samples"], base.frames + block.frames, base.retunes + counted["retunes"],
-                        base.gaps + counted["gaps"], time.monotonic(), kept)  # fmt: skip
+        return Progress(base.samples + counted["samples"], base.dropped + counted["dropped_frames"],
+                        base.retunes + counted["retunes"], base.gaps + counted["gaps"], time.monotonic(), kept)  # fmt: skip
 
     over = threading.Event()
     flowgraph.start()
@@ -114,4 +114,5 @@ def run_flowgraph(channel: Channel, settings: LiveSettings, base: Base) -> None:
         raise AtaError(f"the analysis stopped: {first_line(failure)}")
     elif not stopped:
         file = settings.device.startswith("file=")
-        channel.send(Finished() if file else Lost(f"{settings.device} ended its stream: it was unplugged or switched off"))
+        why = radio.failure() or f"{settings.device} ended its stream: it was unplugged or switched off"
+        channel.send(Finished() if file else Lost(first_line(why)))

@@ -37,7 +37,8 @@ class Radio:
     """An open radio.
 
     device: the string it was opened with. block: connect its output 0, complex64. samp_rate: what it really gives, Hz.
-    center_freq: what it is tuned to, Hz. Both are its own words, near what was asked for.
+    center_freq: what it is tuned to, Hz. Both are its own words, near what was asked for. failure: why its stream ended,
+    where it knows.
     """
 
     device: str
@@ -46,6 +47,7 @@ class Radio:
     center_freq: float
     _tune: Callable[[float], float]
     _gain: Callable[[Gain], None]
+    failure: Callable[[], Exception | None] = lambda: None
 
     def set_center_freq(self, freq: float) -> float:
         """Tunes to `freq`, Hz, while it runs or not -> what it is tuned to; AtaError for what it cannot reach,
@@ -286,4 +288,4 @@ class _loop(gr.hier_block2):
 def _open_loop(device: str, path: str, samp_rate: float | None, center_freq: float | None) -> Radio:
     recording = recording_source(path, True, samp_rate or 0.0, center_freq or 0.0)
     return Radio(device, _loop(recording), recording.samp_rate, recording.center_freq, lambda _: recording.center_freq,
-                 lambda _: None)
+                 lambda _: None, lambda: recording.failure)

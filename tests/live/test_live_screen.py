@@ -39,7 +39,7 @@ def test_the_table_fits_the_terminal_that_it_is_drawn_to(monkeypatch: pytest.Mon
         screen = live_screen.LiveScreen(out)
         bands = tuple(Band("LTE", 8e8 + 1e6 * n, 8.005e8 + 1e6 * n, 0.8, 10.0, 1.0) for n in range(20))
         screen.show(Record(0, 0, 10_000, None, 8e8, 1e6, "m-1", "e", False, 0, 3.0, bands))
-        screen.tick(Totals(records=1, frames=1))
+        screen.tick(Totals(records=1))
         drawn = os.read(ours, 65536).decode().replace("\r", "").rpartition("\033[J")[2].splitlines()
     os.close(ours)
     assert len(drawn) == 7 and max(map(len, drawn)) == 49
@@ -59,7 +59,7 @@ def test_80_columns_show_since_when(day: str, shown: str, monkeypatch: pytest.Mo
     time = f"{'2026-05-02' if day == 'today' else day}T05:06:07.123456Z"
     band = Band("other", 5.8e9, 5.9e9, 1.0, -10.0, 1.0)
     screen.show(Record(0, 0, 10_000, time, 5.85e9, 1e8, "m-1", "e", False, 0, 3.0, (band,)))
-    screen.tick(Totals(records=1, frames=1))
+    screen.tick(Totals(records=1))
     row = out.drawn.splitlines()[1]
     assert row.startswith("other") and row.endswith(f"  {shown}") and len(row) < 80
 
@@ -71,8 +71,8 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines(monkeypatch: pytest.M
     screen = live_screen.LiveScreen(out)
     bands = (Band("LTE", 8e8, 8.001e8, 0.8, 10.0, 1.0),)
     screen.show(Record(0, 0, 10_000, None, 8e8, 1e6, "m-1", "e", False, 0, 3.0, bands))
-    screen.tick(Totals(records=1, frames=1))
-    screen.sum_up(Totals(records=1, frames=1))
+    screen.tick(Totals(records=1))
+    screen.sum_up(Totals(records=1))
     assert "+ LTE" in out.getvalue() and "\033" not in out.getvalue()
 
 
@@ -98,11 +98,11 @@ def test_no_band_is_shown_while_the_radio_is_away(monkeypatch: pytest.MonkeyPatc
     screen.started(Streaming("rtl=0", 1e6, 8e8, "m-1", "e"))
     bands = (Band("LTE", 8e8, 8.001e8, 0.8, 10.0, 1.0),)
     screen.show(Record(0, 0, 10_000, None, 8e8, 1e6, "m-1", "e", False, 0, 3.0, bands))
-    screen.tick(Totals(records=1, frames=1))
+    screen.tick(Totals(records=1))
     assert "LTE      800.00 MHz" in out.drawn and "3 ms behind" in out.drawn
     screen.lost()
-    screen.tick(Totals(records=1, frames=1))
+    screen.tick(Totals(records=1))
     assert "LTE" not in out.drawn and "1 frames, 0 dropped, the radio is away" in out.drawn
     screen.started(Streaming("rtl=0", 1e6, 8e8, "m-1", "e"))
-    screen.tick(Totals(records=1, frames=1))
+    screen.tick(Totals(records=1))
     assert "LTE" in out.drawn
