@@ -18,14 +18,13 @@ from .engines.choose import ENGINES
 from .errors import AtaError
 from .live_cli import add_live
 from .occupancy_cli import add_occupancy
+from .progress_bar import ProgressBar, tell
 from .recordings import Recording, open_recording
 from .scan_cli import add_scan
 from .sensor import Analysis, Sensor, replay
 from .sigmf_sink import SigmfAnnotations
 from .sinks import JsonLines, spare, writing
 from .units import hertz
-
-BAR = 24  # characters
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -42,15 +41,14 @@ def main(argv: list[str] | None = None) -> int:
             sys.stdout.flush()
         return code
     except AtaError as failure:
-        print(f"ata-sense: {failure}", file=sys.stderr)
+        tell(str(failure))
         return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader has seen enough
         return 0
     except OSError as failure:
-        what = "" if failure.filename is None else f"{failure.filename}: "
-        print(f"ata-sense: {what}{failure.strerror}", file=sys.stderr)
+        tell(f"{'' if failure.filename is None else f'{failure.filename}: '}{failure.strerror}")
         return 2
     finally:
         for output in (sys.stdout, sys.stderr):
@@ -122,10 +120,10 @@ def _replay(args: argparse.Namespace) -> int:
         for sink in sinks:
             sink.flush()
     progress.sum_up()
-    if table:
-        table.print()
     if picture:
         picture.save(args.png)
+    if table:  # last, for its reader may have gone
+        table.print()
     return 0
 
 
@@ -135,26 +133,21 @@ class Progress:
     def __init__(self, recording: Recording) -> None:
         self._total, self._rate = recording.samples, recording.samp_rate
         self._begun = time.monotonic()
-        self._bar = sys.stderr.isatty()
+        self._bar = ProgressBar(recording.samples)
         self._done = self._frames = 0
 
     def show(self, analysis: Analysis) -> None:
         self._done = analysis.record.sample_start + analysis.record.sample_count
         self._frames += 1
-        if self._bar:
-            filled = BAR * self._done // self._total
-            share = f"{'#' * filled:.<{BAR}} {100 * self._done // self._total:3d} %"
-            sys.stderr.write(f"\r{share}  {self._speed()} ")
-            sys.stderr.flush()
+        self._bar.show(self._done, f"{100 * self._done // self._total:3d} %  {self._speed()}")
 
     def clear(self) -> None:
-        if self._bar:
-            sys.stderr.write("\r\033[K")
+        self._bar.clear()
 
     def sum_up(self) -> None:
         took = time.monotonic() - self._begun
         signal = 1e3 * self._done / self._rate
-        print(f"ata-sense: {self._frames} frames, {signal:.6g} ms in {took:.2f} s: {self._speed()}", file=sys.stderr)
+        tell(f"{self._frames} frames, {signal:.6g} ms in {took:.2f} s: {self._speed()}")
 
     def _speed(self) -> str:
         per_second = self._done / max(time.monotonic() - self._begun, 1e-9)

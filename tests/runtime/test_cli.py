@@ -5,6 +5,7 @@
 import errno
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -246,6 +247,28 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(recording: Path, arg
     assert ran.returncode == 2
     assert ran.stderr.splitlines()[-1].endswith("cannot be written: No space left on device")
     assert all(line.startswith("ata-sense: ") for line in ran.stderr.splitlines())
+
+
+def test_a_terminal_that_is_closed_while_it_plays_costs_nothing(long_recording: Path) -> None:
+    """One that is not its own: it hears no SIGHUP, and the bar is an error."""
+    folder = long_recording.parent
+    os.mkfifo(folder / "records.jsonl")
+    model = write_tiny_model(folder / "tiny.onnx")
+    command = [sys.executable, ROOT / "apps" / "ata-sense", "replay", long_recording, *RAW, "--model", model,
+               "--jsonl", folder / "records.jsonl", "--sigmf", folder / "bands.sigmf-meta"]  # fmt: skip
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, start_new_session=True) as replay:
+        os.close(theirs)
+        with (folder / "records.jsonl").open() as lines:
+            shown = b""
+            while b"MS/s" not in shown:
+                shown += os.read(ours, 4096)
+            os.close(ours)
+            count = sum(1 for _ in lines)
+        table = replay.stdout.read()
+    assert replay.returncode == 0 and table
+    assert count > 1900
+    assert json.loads((folder / "bands.sigmf-meta").read_text())["annotations"] == []  # of silence, but written
 
 
 def test_what_fails_beside_standard_output_is_not_blamed_on_it(
