@@ -8,7 +8,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -19,6 +19,7 @@ from .model import ModelFile, read_model
 from .occupancy import Occupancy
 from .occupancy_cli import print_table
 from .pauses import Pauses
+from .progress_bar import ProgressBar, tell
 from .radio_tuner import RadioSettings, RadioTuner
 from .radios import parse_gain
 from .recordings import open_described
@@ -33,7 +34,6 @@ from .stream import FrameStream, Grid
 from .units import hertz
 
 SIM = "sim:"
-BAR = 24  # characters
 MOST_COLUMNS = 2048  # of a picture
 # ms to skip after a retune: what a radio's and its driver's buffers still hold of the old frequency. rtl-sdr's hold
 # 55 ms at 2.4 MS/s each.
@@ -74,21 +74,20 @@ def run_scan(args: argparse.Namespace) -> int:
     plan = make_plan(hertz(args.low), hertz(args.high), hertz(args.rate), model, args.frame_ms, step)
     played = open_described(args.source.removeprefix(SIM)).files if args.source.startswith(SIM) else ()
     spare(played, [args.db, args.jsonl, args.png])
-    outputs = Outputs(args, plan, model)
-    engine = open_engine(model, args.engine)
-    scanner = Scanner(plan, model, engine)
-    progress = Progress(len(plan.centers))
+    settings = radio_settings(args, plan, model)
+    scanner = Scanner(plan, model, open_engine(model, args.engine))
+    outputs = Outputs(args, plan, model)  # last, for it sets aside what an earlier scan left
     pauses = Pauses(lambda: progress.stopped)
+    progress = Progress(len(plan.centers), pauses.end)
     missing = args.sweeps or math.inf
     try:
         with ended_by_signals(progress.stop):
             while missing > 0 and not progress.stopped:
                 try:
-                    with closing(open_tuner(args, plan, model, lambda: progress.stopped)) as tuner:
+                    with closing(open_tuner(settings, lambda: progress.stopped)) as tuner:
                         while missing > 0 and not progress.stopped:
                             sweep_once(scanner, tuner, progress, outputs)
                             missing -= 1
-                            pauses.end()
                 except RadioLost as loss:
                     if progress.stopped:
                         break
@@ -108,7 +107,7 @@ def sweep_once(scanner: Scanner, tuner: Tuner, progress: Progress, outputs: Outp
     if sweep is not None:
         outputs.write(sweep)
     elif scanner.failure is None or progress.stopped:
-        _tell("stopped before anything was wide enough to analyse")
+        tell("stopped before anything was wide enough to analyse")
     if scanner.failure is not None:
         raise scanner.failure
 
@@ -165,20 +164,25 @@ def _each(steps: list[Callable[[], None]]) -> None:
         raise failure
 
 
-def open_tuner(args: argparse.Namespace, plan: Plan, model: ModelFile, stopped: Callable[[], bool]) -> Tuner:
-    """The simulated radio or a real one, which is not waited for any more once it is `stopped`."""
-    simulated = args.source.startswith(SIM)
-    settle_ms = args.settle_ms if args.settle_ms is not None else SIM_SETTLE_MS if simulated else SETTLE_MS
+def radio_settings(args: argparse.Namespace, plan: Plan, model: ModelFile) -> RadioSettings:
+    """What the radio is opened with, each time anew. AtaError for what no radio can be."""
+    usual = SIM_SETTLE_MS if args.source.startswith(SIM) else SETTLE_MS
+    settle_ms = usual if args.settle_ms is None else args.settle_ms
     if not 0 <= settle_ms <= LONGEST_SETTLE_MS:
         raise AtaError(f"a settling time of {settle_ms:g} ms makes no sense: 0 to {LONGEST_SETTLE_MS:g} ms does")
     settle, period = round(settle_ms * 1e-3 * plan.samp_rate), round(PERIOD * plan.samp_rate)
-    if simulated:
-        stream = FrameStream(model, plan.samp_rate, 0.0, plan.frame_ms, settle, period)
-        return SimRadio(args.source.removeprefix(SIM), stream)
     grid = Grid(model.rows, model.columns, model.overlap)
     gain = parse_gain(args.gain)
-    settings = RadioSettings(args.source, plan.samp_rate, plan.centers[0], gain, grid, plan.frame_ms, settle, period)
-    return RadioTuner(settings, stopped)
+    return RadioSettings(args.source, plan.samp_rate, plan.centers[0], gain, grid, plan.frame_ms, settle, period)
+
+
+def open_tuner(settings: RadioSettings, stopped: Callable[[], bool]) -> Tuner:
+    """The simulated radio or a real one, which is not waited for any more once it is `stopped`."""
+    s = settings
+    if s.device.startswith(SIM):
+        stream = FrameStream(s.grid, s.samp_rate, 0.0, s.frame_ms, s.settle_samples, s.period)
+        return SimRadio(s.device.removeprefix(SIM), stream)
+    return RadioTuner(s, stopped)
 
 
 def sum_up(sweep: Sweep) -> None:
@@ -186,38 +190,29 @@ def sum_up(sweep: Sweep) -> None:
     names = [b.label for b in sweep.bands]
     found = ", ".join(f"{names.count(label)} {label}" for label in sorted(set(names))) or "no bands"
     stopped = "" if sweep.complete else f" of {len(sweep.plan.centers)}, stopped at {sweep.wide.high / 1e6:.1f} MHz"
-    _tell(f"sweep {sweep.index + 1}: {sweep.steps} steps{stopped} in {sweep.ended - sweep.begun:.1f} s: {found}")
-
-
-def _tell(line: str) -> None:
-    """On stderr, whose reader may have gone, as Ctrl-C ends a `tee` too: the scan goes on all the same."""
-    with suppress(OSError):
-        print(f"ata-sense: {line}", file=sys.stderr)
+    tell(f"sweep {sweep.index + 1}: {sweep.steps} steps{stopped} in {sweep.ended - sweep.begun:.1f} s: {found}")
 
 
 class Progress:
-    """Between two steps: a bar on a terminal, and whether to go on."""
+    """Between two steps: a bar, and whether to go on. taken: told after each step."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, taken: Callable[[], None]) -> None:
         self.stopped = False
-        self._steps = steps
-        self._bar = sys.stderr.isatty()
+        self._steps, self._taken = steps, taken
+        self._bar = ProgressBar(steps)
 
     def stop(self) -> None:
         self.stopped = True
 
     def goes_on(self, done: int) -> bool:
         """Shows how many steps are done -> whether to take the next."""
-        if self._bar:
-            with suppress(OSError):
-                sys.stderr.write(f"\r{'#' * (BAR * done // self._steps):.<{BAR}} step {done} of {self._steps} ")
-                sys.stderr.flush()
+        if done:
+            self._taken()
+        self._bar.show(done, f"step {done} of {self._steps}")
         return not self.stopped
 
     def clear(self) -> None:
-        if self._bar:
-            with suppress(OSError):
-                sys.stderr.write("\r\033[K")
+        self._bar.clear()
 
 
 def _analysis(sweep: Sweep) -> Analysis:

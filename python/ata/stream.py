@@ -29,7 +29,7 @@ def is_utc(time: tuple[int, float]) -> bool:
 
 
 class Grid(NamedTuple):
-    """Rows, columns and overlap of an image that is for no model."""
+    """Rows, columns and overlap of an image, of a model or not."""
 
     rows: int
     columns: int

@@ -9,12 +9,17 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 from gnuradio.ata.cli import main
+from gnuradio.ata.errors import RadioLost
 from gnuradio.ata.occupancy import Occupancy
+from gnuradio.ata.radio_tuner import RadioSettings
+from gnuradio.ata.stream import Frame
 from tiny_model import write_tiny_model
 from wide_recording import write_wide_recording
 
@@ -182,6 +187,55 @@ def test_what_cannot_be_done_is_one_sentence_and_code_2(
     told = capsys.readouterr().err.splitlines()
     said = [line for line in told if not line.startswith(("ata-sense: engine:", "ata-sense: sweep"))]
     assert len(said) == 1 and says in said[0], told
+
+
+@pytest.mark.parametrize("args", [("--engine", "abacus"), ("--gain", "loud"), ("--settle-ms", "-1")])
+def test_what_cannot_be_done_leaves_the_lines_of_an_earlier_scan_where_they_are(
+    folder: Path, tmp_path: Path, args: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    (tmp_path / "week.jsonl").write_text("of an earlier scan\n")
+    assert main(["scan", *BAND, *RADIO, "--jsonl", str(tmp_path / "week.jsonl"), *args]) == 2
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["of an earlier scan\n"]
+    assert (tmp_path / "week.jsonl").exists()
+
+
+def test_a_gain_that_is_none_is_refused_before_an_engine_is_built(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(folder)
+    assert main(["scan", *BAND, *RADIO, "--gain", "loud"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "is no gain" in said
+
+
+class Failing:
+    """A radio that comes back each time for a single step."""
+
+    def __init__(self, settings: RadioSettings, stopped: Callable[[], bool]) -> None:
+        self._plan, self._steps = settings, 0
+
+    def capture(self, center_freq: float) -> Frame:
+        if self._steps:
+            raise RadioLost("rtl=0 is gone")
+        self._steps = 1
+        return Frame(0, np.ones((self._plan.grid.rows, self._plan.grid.columns), np.float32), 0, 10_000, center_freq,
+                     self._plan.samp_rate, None)  # fmt: skip
+
+    def close(self) -> None: ...
+
+
+def test_a_radio_that_took_a_step_was_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each pause is the first one again, though no sweep is ever complete."""
+    monkeypatch.setattr("gnuradio.ata.pauses.FIRST_PAUSE", 0.1)
+    monkeypatch.setattr("gnuradio.ata.scan_cli.RadioTuner", Failing)
+    monkeypatch.chdir(folder)
+    told = lambda: [r.getMessage() for r in caplog.records if "trying again" in r.getMessage()]  # noqa: E731
+    caplog.handler.addFilter(lambda said: len(told()) < 2 or signal.raise_signal(signal.SIGTERM) or True)
+    assert main(["scan", *BAND, *RADIO, "--source", "rtl=0", "--reconnect"]) == 0
+    assert set(told()) == {"rtl=0 is gone; trying again in 0.1 s"} and len(told()) >= 3
 
 
 @pytest.mark.parametrize(
