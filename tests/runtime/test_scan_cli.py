@@ -233,9 +233,14 @@ def test_a_radio_that_took_a_step_was_back(
     monkeypatch.setattr("gnuradio.ata.scan_cli.RadioTuner", Failing)
     monkeypatch.chdir(folder)
     told = lambda: [r.getMessage() for r in caplog.records if "trying again" in r.getMessage()]  # noqa: E731
-    caplog.handler.addFilter(lambda said: len(told()) < 2 or signal.raise_signal(signal.SIGTERM) or True)
-    assert main(["scan", *BAND, *RADIO, "--source", "rtl=0", "--reconnect"]) == 0
-    assert set(told()) == {"rtl=0 is gone; trying again in 0.1 s"} and len(told()) >= 3
+    stop = lambda said: len(told()) < 2 or signal.raise_signal(signal.SIGTERM) or True  # noqa: E731
+    handler = caplog.handler  # of the whole session: what is added has to go again
+    handler.addFilter(stop)
+    try:
+        assert main(["scan", *BAND, *RADIO, "--source", "rtl=0", "--reconnect"]) == 0
+        assert set(told()) == {"rtl=0 is gone; trying again in 0.1 s"} and len(told()) >= 3
+    finally:
+        handler.removeFilter(stop)
 
 
 @pytest.mark.parametrize(
