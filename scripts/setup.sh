@@ -6,6 +6,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 level=${1:-runtime}
+case $level in runtime | training | dev) ;; *)
+    echo "there is no set-up $level: runtime, training and dev there are" >&2
+    exit 2 ;;
+esac
 case $PWD in *[[:space:]\']*)
     echo "$PWD has a space or an apostrophe in its name, which the scripts in .venv/bin cannot have: move it elsewhere" >&2
     exit 2 ;;

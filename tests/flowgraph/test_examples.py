@@ -87,15 +87,20 @@ def test_the_demo_says_what_raw_iq_lacks_not_options_that_it_has_not(recording: 
     assert "needs a .sigmf-meta beside it" in ran.stderr and "--rate" not in ran.stderr
 
 
-@pytest.mark.parametrize("name", ["two words", "it's"])
-def test_a_folder_that_no_script_can_name_is_refused_before_anything_is_set_up(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "level", "says"),
+    [("two words", "dev", "in its name"), ("it's", "dev", "in its name"), ("plain", "train", "no set-up train: runtime,")],
+)
+def test_a_folder_or_level_that_cannot_be_is_refused_before_anything_is_set_up(
+    tmp_path: Path, name: str, level: str, says: str
+) -> None:
     (tmp_path / name / "scripts").mkdir(parents=True)
     script = shutil.copy(ROOT / "scripts" / "setup.sh", tmp_path / name / "scripts")
     (tmp_path / "dirname").symlink_to(shutil.which("dirname"))  # no other program is within reach
-    command, env = [shutil.which("bash"), script], {"PATH": str(tmp_path)}
+    command, env = [shutil.which("bash"), script, level], {"PATH": str(tmp_path)}
     ran = subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=60)
     assert ran.returncode == 2
-    assert len(ran.stderr.splitlines()) == 1 and "in its name" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1 and says in ran.stderr
 
 
 class Breaking:
