@@ -68,12 +68,13 @@ def _clock(text: str) -> str:
 
 def write_csv(store: Occupancy, path: str) -> None:
     """The table for programs; the columns are the fields of `Occupied`, votes as `LTE 9 NR 1`."""
+    bands = store.bands()  # before the file is begun anew
     names = [name for name in Occupied.__dataclass_fields__ if name != "id"]
     try:
         with nullcontext(sys.stdout) if path == "-" else Path(path).open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, names, extrasaction="ignore")
             writer.writeheader()
-            for band in store.bands():
+            for band in bands:
                 writer.writerow({**asdict(band), "votes": " ".join(f"{k} {n}" for k, n in band.votes.items())})
     except BrokenPipeError:
         raise

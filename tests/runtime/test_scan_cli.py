@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gnuradio.ata.cli import main
-from gnuradio.ata.errors import RadioLost
+from gnuradio.ata.errors import AtaError, RadioLost
 from gnuradio.ata.occupancy import Occupancy
 from gnuradio.ata.radio_tuner import RadioSettings
 from gnuradio.ata.stream import Frame
@@ -241,6 +241,19 @@ def test_a_radio_that_took_a_step_was_back(
         assert set(told()) == {"rtl=0 is gone; trying again in 0.1 s"} and len(told()) >= 3
     finally:
         handler.removeFilter(stop)
+
+
+def test_a_table_that_cannot_be_read_leaves_the_earlier_one_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise AtaError("a.db cannot be read: database disk image is malformed")
+
+    Occupancy(tmp_path / "a.db").close()
+    (tmp_path / "a.csv").write_text("of yesterday\n")
+    monkeypatch.setattr(Occupancy, "bands", broken)
+    assert main(["occupancy", str(tmp_path / "a.db"), "--csv", str(tmp_path / "a.csv")]) == 2
+    assert (tmp_path / "a.csv").read_text() == "of yesterday\n"
 
 
 @pytest.mark.parametrize(
