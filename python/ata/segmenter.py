@@ -191,7 +191,10 @@ class segmenter(KeepsThreadState, gr.sync_block):
         }
 
     def close(self) -> None:
-        """Ends files and connections after the flowgraph; only a program that goes on without the block needs it."""
+        """Ends files, connections and the engine after the flowgraph, for good; only a program that goes on without the
+        block needs it.
+        """
+        self._sensor.engine.close()
         sinks, self._sinks = self._sinks, []
         for sink in sinks:
             sink.close()

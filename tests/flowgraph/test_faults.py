@@ -10,6 +10,7 @@ import pmt
 import pytest
 from gnuradio import ata, blocks, gr
 from gnuradio.ata.engines.choose import ENGINES
+from gnuradio.ata.engines.onnxruntime_engine import OnnxRuntime
 from gnuradio.ata.model import read_model
 from gnuradio.ata.stream import FrameStream
 from gnuradio.ata.tuning import CONFIRMED_WITHIN, RadioTuning
@@ -132,6 +133,16 @@ def test_two_blocks_do_not_write_one_file(tiny: str, tmp_path: Path) -> None:
     assert len(jsonl.read_text().splitlines()) == 3
     block.close()
     block_of(tiny, jsonl=str(jsonl)).close()
+
+
+def test_a_block_that_is_closed_holds_no_engine(tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+    monkeypatch.setattr(OnnxRuntime, "close", lambda engine: closed.append(engine))
+    block = block_of(tiny)
+    run(block, 3)
+    assert closed == []
+    block.close()
+    assert len(closed) == 1
 
 
 def test_the_source_names_its_own_parameters(tmp_path: Path) -> None:
