@@ -20,13 +20,11 @@ from typing import Protocol
 from .errors import AtaError
 from .iq_files import IqCounts, KeepIq
 from .isolated import Ended, Isolated
-from .pauses import POLL, Pauses, stood_still
+from .pauses import OPENING_LIMIT, POLL, STALL_LIMIT, Pauses, stood_still
 from .records import Record
 from .sinks import Sink
 
 ENGINE_LIMIT = 1800.0  # s; TensorRT builds one for minutes
-OPENING_LIMIT = 30.0  # s; a USRP loads its firmware first
-STALL_LIMIT = 5.0  # s without a new sample
 GRACE = 10.0  # s that a process has to finish what it found, once its radio streams
 log = logging.getLogger("ata")
 

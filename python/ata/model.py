@@ -61,7 +61,6 @@ class ModelFile:
     rows: int
     columns: int
     overlap: float
-    window: str
     normalise: Normalise
     legend: bool
     frame_ms: tuple[float, float]
@@ -201,7 +200,7 @@ def _front_end(path: Path, content: bytes, m: dict) -> ModelFile:
     if not sane:
         raise refuse("has an overlap, normalise, frame_ms or samp_rate that makes no sense")
     return ModelFile(
-        path, hashlib.sha256(content).hexdigest(), _name(m["name"]), classes, rows, columns, overlap, "hann", normalise,
+        path, hashlib.sha256(content).hexdigest(), _name(m["name"]), classes, rows, columns, overlap, normalise,
         legend, frame_ms, default, rates, m,
     )  # fmt: skip
 

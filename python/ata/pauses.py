@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the gr-ata authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long to wait before a radio that is missing or gone is tried again."""
+"""How long a radio may take, and how long to wait before one that is missing or gone is tried again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import logging
 import time
 from collections.abc import Callable
 
+OPENING_LIMIT = 30.0  # s; a USRP loads its firmware first
+STALL_LIMIT = 5.0  # s without a new sample
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # s
 POLL = 0.2  # s between two looks whether it is time to end
 HELD_UP = 2.0  # s by which a wait may end late before this process must have been stopped meanwhile (Ctrl-Z)

@@ -25,7 +25,6 @@ class Present:
     since: str | None
     first_sample: int
     last_sample: int
-    frames: int = 1
 
     def update(self, band: Band, last_sample: int) -> None:
         for name in ("freq_lower_edge", "freq_upper_edge", "confidence", "duty_cycle"):
@@ -35,7 +34,6 @@ class Present:
             before = band.snr_db if self.snr_db is None else self.snr_db
             self.snr_db = before + SMOOTH * (band.snr_db - before)
         self.last_sample = last_sample
-        self.frames += 1
 
     def shares(self, band: Band) -> float:
         """Intersection over union with a band of the same label, else 0."""

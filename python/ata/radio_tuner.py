@@ -14,13 +14,11 @@ from gnuradio import gr
 from .errors import AtaError, RadioLost
 from .frame_sink import frame_sink
 from .isolated import Channel, Ended, Isolated
-from .pauses import POLL, stood_still
+from .pauses import OPENING_LIMIT, POLL, STALL_LIMIT, stood_still
 from .radios import Gain, open_radio
 from .stream import Frame, FrameStream, Grid
 
-OPENING = 30.0  # s that a radio has to open
 CLOSING = 3.0  # s that it has to close
-PATIENCE = 5.0  # s without a frame, beyond what settling and the frame itself take
 
 
 @dataclass(frozen=True)
@@ -49,14 +47,14 @@ class RadioTuner:
 
     def __init__(self, settings: RadioSettings, stopped: Callable[[], bool] = lambda: False) -> None:
         self._device, self._stopped = settings.device, stopped
-        self._patience = PATIENCE + 1e-3 * settings.frame_ms
+        self._patience = STALL_LIMIT + 1e-3 * settings.frame_ms
         self._patience += (settings.settle_samples + settings.period) / settings.samp_rate
         try:
             self._process = Isolated(_serve, settings)
         except Ended as end:
             raise RadioLost(f"{self._device} cannot be opened: its driver's process {end}") from None
         try:
-            self._receive(OPENING, "does not answer")
+            self._receive(OPENING_LIMIT, "does not answer")
         except BaseException:
             self._process.kill()
             raise

@@ -22,10 +22,10 @@ from gnuradio import blocks, gr
 
 from .errors import AtaError, RadioLost
 from .sources import recording_source
+from .tuning import SAME_RATE
 
 Gain = float | Mapping[str, float] | None  # dB for the whole chain, dB by stage, or None for automatic
 
-RATE_TOLERANCE = 1e-3  # a clock that divides to something this near is what was asked for
 FREQ_TOLERANCE = 0.1  # of the sample rate
 DISTRIBUTES = ("uhd", "soapy", "bladerf")  # what gr-osmosdr hands a plain gain on to, for all stages together
 MISTYPED = ("bad lexical cast", "No devices specified via device arguments")  # a device string that no waiting mends
@@ -134,7 +134,7 @@ class _said:
 
 def _settled(radio: Radio, samp_rate: float, center_freq: float, gain: Gain) -> Radio:
     """The last steps of every driver, once the rate is set: refuse what it made of it, tune, set the gain."""
-    if not abs(radio.samp_rate - samp_rate) <= RATE_TOLERANCE * samp_rate:
+    if not abs(radio.samp_rate - samp_rate) <= SAME_RATE * samp_rate:
         if not radio.samp_rate > 0:
             raise RadioLost(f"{radio.device} refuses {samp_rate / 1e6:g} MS/s: it gives no rate at all")
         raise AtaError(f"{radio.device} refuses {samp_rate / 1e6:g} MS/s: it gives {radio.samp_rate / 1e6:g} MS/s")

@@ -51,7 +51,8 @@ class Record:
 
     def to_dict(self) -> dict:
         """-> plain JSON types."""
-        return {**asdict(self), "bands": [asdict(b) for b in self.bands]}
+        record = asdict(self)
+        return {**record, "bands": list(record["bands"])}
 
     def to_json(self) -> str:
         """-> one line of JSON without its end of line; never NaN or Infinity."""

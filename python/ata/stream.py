@@ -177,14 +177,13 @@ class FrameStream:
         self._time = RadioTime(offset, seconds, fraction)
         return jumped
 
-    def interrupt(self, settle: int | None = None) -> int:
-        """Discards and counts the frame in hand and lets the radio settle; -> samples discarded.
+    def interrupt(self, settle: int | None = None) -> None:
+        """Discards and counts the frame in hand and lets the radio settle.
 
         settle: samples to skip, at least `settle_samples`, until the next interruption says otherwise.
         """
-        lost = self._discard()
+        self._discard()
         self._skip = max(self.settle_samples, settle or 0)
-        return lost
 
     def end(self) -> int:
         """The stream ends: -> samples of the frame in hand, which stays unanalysed and is counted.

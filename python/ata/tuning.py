@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # tell of tunings, what comes before the tag is skipped, for at most so many s: some sources tag nothing but their start.
 CONFIRMED_WITHIN = 0.5
 FOR_EVER = 1 << 62  # samples
-SAME_RATE = 1e-3  # of a rate: by more no radio misses the one that it was asked for
+SAME_RATE = 1e-3  # of a rate: a clock that divides to something this near gives the one that was asked for
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def test_a_driver_that_hangs_while_it_opens_is_ended(folder: Path, monkeypatch: 
     pytest.importorskip("osmosdr", reason="gr-osmosdr is not installed")
     with RtlTcpServer(folder / "band.sigmf-meta", "silent") as server:
         connected = lambda: any(e["event"] == "connected" for e in server.drain())  # noqa: E731
-        monkeypatch.setattr(radio_tuner, "OPENING", 60.0)
+        monkeypatch.setattr(radio_tuner, "OPENING_LIMIT", 60.0)
         settings = RadioSettings(server.device, 1e6, 800e6, None, Grid(16, 256, 0.5), 10.0, 100_000, 20_000)
         with pytest.raises(RadioLost, match="does not answer"):
             RadioTuner(settings, connected)

@@ -25,8 +25,9 @@ from gnuradio.ata import live_flowgraph
 from gnuradio.ata.engines.choose import ENGINES
 from gnuradio.ata.errors import AtaError
 from gnuradio.ata.isolated import Channel
-from gnuradio.ata.live import STALL_LIMIT, Base, Live, LiveSettings, Lost, Opening, Progress, Streaming, Totals
+from gnuradio.ata.live import Base, Live, LiveSettings, Lost, Opening, Progress, Streaming, Totals
 from gnuradio.ata.model import read_model
+from gnuradio.ata.pauses import STALL_LIMIT
 from gnuradio.ata.radios import Radio
 from gnuradio.ata.records import Record
 from stand_ins import GatedEngine, Stepped

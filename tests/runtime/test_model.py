@@ -45,7 +45,7 @@ def test_the_shipped_model_reads() -> None:
 
 def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     model = read_model(write_tiny_model(tmp_path / "tiny.onnx"))
-    assert (model.rows, model.columns, model.overlap, model.window) == (ROWS, COLUMNS, 0.5, "hann")
+    assert (model.rows, model.columns, model.overlap) == (ROWS, COLUMNS, 0.5)
     assert (model.normalise.percentile, model.normalise.scale_db) == (10, 20)
     assert (model.normalise.clip, model.normalise.floor_db) == ((-1, 3), -80)
     assert model.legend is False
