@@ -90,10 +90,12 @@ class Streaming:
 class Progress:
     """Counts since the very first start, at a time of `time.monotonic()`, and what is kept of the IQ.
 
-    retunes: changes of frequency or rate; gaps: jumps of the radio's clock.
+    frames: begun, the one that is being analysed too; retunes: changes of frequency or rate; gaps: jumps of the radio's
+    clock.
     """
 
     samples: int
+    frames: int
     dropped: int
     retunes: int
     gaps: int
@@ -117,10 +119,11 @@ class Finished:
 class Totals:
     """Counts since the very first start; labels: bands by label.
 
-    Every frame has a record or is dropped; one that is being analysed counts when that is over.
+    Every frame has a record or is dropped, but for one that is being analysed.
     """
 
     samples: int = 0
+    frames: int = 0
     records: int = 0
     dropped: int = 0
     reconnects: int = 0
@@ -130,16 +133,13 @@ class Totals:
     iq: IqCounts = field(default_factory=IqCounts)
 
     @property
-    def frames(self) -> int:
-        return self.records + self.dropped
-
-    @property
     def counters(self) -> dict[str, int]:
         """What never decreases and no record tells, as the metrics show it."""
         return {name: getattr(self, name) for name in ("samples", "retunes", "gaps", "reconnects")}
 
     def add(self, record: Record) -> None:
         self.records += 1
+        self.frames = max(self.frames, record.frame + 1)
         self.dropped = max(self.dropped, record.dropped_frames)
         self.samples = max(self.samples, record.sample_start + record.sample_count)
         self.labels.update(band.label for band in record.bands)
@@ -223,6 +223,7 @@ class Live:
             lost = self._follow(process)
         finally:
             self._end(process)
+            t.dropped = t.frames - t.records  # with one that was being analysed as the process ended
         if lost is not None and not self._over():
             raise _DeviceLost(lost)
 
@@ -273,6 +274,7 @@ class Live:
             self.totals.iq, self.totals.retunes, self.totals.gaps = message.iq, message.retunes, message.gaps
             if self.totals.records < self._most_frames:
                 self.totals.samples = max(self.totals.samples, message.samples)
+                self.totals.frames = max(self.totals.frames, message.frames)
                 self.totals.dropped = max(self.totals.dropped, message.dropped)
         elif isinstance(message, Finished):
             self._finished = True

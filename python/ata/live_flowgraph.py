@@ -95,8 +95,9 @@ def run_flowgraph(channel: Channel, settings: LiveSettings, base: Base) -> None:
     def progress() -> Progress:
         kept = base.iq + recorder.counts if recorder is not None else base.iq
         counted = block.counters
-        return Progress(base.samples + counted["samples"], base.dropped + counted["dropped_frames"],
-                        base.retunes + counted["retunes"], base.gaps + counted["gaps"], time.monotonic(), kept)  # fmt: skip
+        return Progress(base.samples + counted["samples"], base.frames + block.frames,
+                        base.dropped + counted["dropped_frames"], base.retunes + counted["retunes"],
+                        base.gaps + counted["gaps"], time.monotonic(), kept)  # fmt: skip
 
     over = threading.Event()
     flowgraph.start()

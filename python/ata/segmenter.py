@@ -194,10 +194,10 @@ class segmenter(KeepsThreadState, gr.sync_block):
         """Ends files, connections and the engine after the flowgraph, for good; only a program that goes on without the
         block needs it.
         """
-        self._sensor.engine.close()
         sinks, self._sinks = self._sinks, []
         for sink in sinks:
             sink.close()
+        self._sensor.engine.close()
 
     # What GNU Radio calls
 

@@ -24,6 +24,7 @@ import sigmf
 from gnuradio.ata import live_flowgraph
 from gnuradio.ata.engines.choose import ENGINES
 from gnuradio.ata.errors import AtaError
+from gnuradio.ata.iq_files import IqCounts
 from gnuradio.ata.isolated import Channel
 from gnuradio.ata.live import Base, Live, LiveSettings, Lost, Opening, Progress, Streaming, Totals
 from gnuradio.ata.model import read_model
@@ -172,6 +173,7 @@ def test_faults_one_after_the_other_lose_nothing(
     check(sink)
     totals = live.totals
     assert totals.records == len(sink) == 60
+    assert totals.frames == totals.records + totals.dropped
     sent = [e["samples"] for e in events if e["event"] == "ended" and e["samples"]]
     assert sent[:4] == [8 * N] * 4
     assert totals.reconnects == len(sent) - 1
@@ -443,8 +445,21 @@ def test_a_frame_that_is_being_analysed_is_not_dropped(model: Path, monkeypatch:
     live, shown = Live(settings, [], Quiet()), []
     for message in sent:
         live._take(message)
-        shown.append((type(message), live.totals.frames, live.totals.dropped))
+        shown.append((type(message), live.totals.records, live.totals.dropped))
     assert shown == [(Opening, 0, 0), (Streaming, 0, 0), (Progress, 0, 0), (Record, 1, 0), (Progress, 1, 0)]
+
+
+def dies_in_analysis(channel: Channel, *_: object) -> None:
+    channel.send(Streaming("rtl=0", RATE, FREQ, "m", "e"))
+    channel.send(Progress(2 * N, 2, 1, 0, 0, time.monotonic(), IqCounts()))
+
+
+def test_a_frame_whose_analysis_the_process_did_not_survive_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gnuradio.ata.live_flowgraph.run_flowgraph", dies_in_analysis)
+    live = Live(LiveSettings("rtl=0", RATE, FREQ), [], Quiet())
+    with pytest.raises(AtaError, match="is gone"):
+        live.run()
+    assert (live.totals.frames, live.totals.records, live.totals.dropped) == (2, 0, 2)
 
 
 def test_a_recording_that_breaks_while_it_plays_says_so(model: Path, tmp_path: Path) -> None:

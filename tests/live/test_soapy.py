@@ -89,6 +89,7 @@ def test_a_radio_that_fails_in_mid_stream_is_opened_again(
     assert len(sink) == live.totals.records == 20
     assert live.totals.reconnects >= 1  # one run of the radio has 15 frames
     assert [r["frame"] - r["dropped_frames"] for r in sink] == list(range(20))
+    assert live.totals.frames == live.totals.records + live.totals.dropped
 
 
 @pytest.mark.parametrize(

@@ -189,4 +189,5 @@ def test_live_follows_a_usrp_and_goes_on_counting(tmp_path: Path, monkeypatch: p
     assert seen == {0, 1, 2, 3}
     last = [m for m in sent if isinstance(m, Progress)][-1]
     assert (last.samples, last.retunes, last.gaps) == (starts[-1], base.retunes + 2, base.gaps + 1)
+    assert last.frames == base.frames - base.dropped + len(records) + records[-1].dropped_frames
     assert last.dropped == records[-1].dropped_frames
