@@ -8,12 +8,13 @@ import math
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from .errors import AtaError
 from .sigmf_sink import ours
-from .sinks import HasJson, Sink
+from .sinks import HasJson, Sink, hold
 
 STAMP = "%Y%m%dT%H%M%SZ"
 FLUSH_EVERY = 60.0  # s; what a crash may take of a file that is written as a whole
@@ -43,7 +44,7 @@ class Rotating:
         max_bytes, max_seconds: what is too large, and too old.
         keep_bytes: what the files set aside may hold together; the oldest go first, those of earlier runs too.
 
-    AtaError where the file cannot be written.
+    AtaError where the file cannot be written, or another program writes it.
     """
 
     def __init__(self, path: str | Path, open_sink: Callable[[Path], SizedSink], max_bytes: float = math.inf,
@@ -55,6 +56,7 @@ class Rotating:
         self._ours: set[Path] = set()  # of those set aside; none is read twice
         self._of_this_run: list[Path] = []  # set aside, oldest first
         if self._path.is_file() and self._path.stat().st_size:
+            self._spare_others()
             self._set_aside(self._path.stat().st_mtime)
         self._begin()
 
@@ -91,6 +93,11 @@ class Rotating:
 
     def _age(self) -> float:
         return time.monotonic() - self._opened
+
+    def _spare_others(self) -> None:
+        """AtaError where the file is another program's, which would go on writing to it under its new name."""
+        with suppress(OSError), self._path.open("rb") as file:
+            hold(file, self._path)
 
     def _set_aside(self, date: float) -> None:
         stamp = datetime.fromtimestamp(date, UTC).strftime(STAMP)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import combinations
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import IO, Protocol, TextIO
 
 from .errors import AtaError
 from .records import Record
@@ -67,14 +67,22 @@ def _open(path: str | Path) -> TextIO:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return file
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as held:
+            hold(file, path)
+        except AtaError:
             file.close()
-            raise AtaError(f"{path} is being written by another block or program; name another file") from held
-        except OSError:  # a file system without locks
-            pass
+            raise
         file.truncate()
         return file
+
+
+def hold(file: IO, path: str | Path) -> None:
+    """Keeps an open file from other writers until it is closed; AtaError where one of them holds it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as held:
+        raise AtaError(f"{path} is being written by another block or program; name another file") from held
+    except OSError:  # a file system without locks
+        pass
 
 
 class JsonLines:

@@ -91,6 +91,18 @@ def test_what_an_earlier_run_left_is_set_aside_under_its_date(tmp_path: Path) ->
     assert frames(tmp_path / "r.jsonl") == [0]
 
 
+def test_a_file_that_another_watch_writes_is_left_to_it(tmp_path: Path) -> None:
+    first = Rotating(tmp_path / "r.jsonl", JsonLines)
+    first.write(record(0))
+    with pytest.raises(AtaError, match=r"r\.jsonl is being written by another block or program; name another file"):
+        Rotating(tmp_path / "r.jsonl", JsonLines)
+    first.write(record(1))
+    first.close()
+    assert [frames(path) for path in tmp_path.iterdir()] == [[0, 1]]
+    Rotating(tmp_path / "r.jsonl", JsonLines).close()  # free again
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_the_oldest_go_when_there_is_no_room(tmp_path: Path) -> None:
     others = [tmp_path / name for name in ("r-notes.jsonl", "s-20260101T000000Z.jsonl", "r-20260101T000000Z.sigmf-meta")]
     for path in others:
