@@ -172,6 +172,9 @@ def _begin(connection: Connection, prints: Connection, starter: int, run: Callab
         signal.signal(number, signal.SIG_IGN)  # GNU Radio lets through what is only blocked
     os.dup2(prints.fileno(), 1)
     os.dup2(prints.fileno(), 2)
+    # From Python 3.13 on multiprocessing's tracker, and with it the starter's end, waits for all that hold this pipe.
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), resource_tracker.getfd())
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != starter:
         os._exit(1)
