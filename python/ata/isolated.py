@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from .errors import AtaError, first_line
 
@@ -173,7 +174,7 @@ def _begin(connection: Connection, prints: Connection, starter: int, run: Callab
     os.dup2(prints.fileno(), 1)
     os.dup2(prints.fileno(), 2)
     # From Python 3.13 on multiprocessing's tracker, and with it the starter's end, waits for all that hold this pipe.
-    with open(os.devnull, "wb") as nowhere:
+    with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), resource_tracker.getfd())
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != starter:
