@@ -16,6 +16,9 @@ from typing import IO, Protocol, TextIO
 from .errors import AtaError
 from .records import Record
 
+# Appending: of a file that others empty (logrotate's copytruncate) the next line is the first.
+OPENED = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+
 
 class Sink(Protocol):
     """Takes records, one at a time: files here and in `sigmf_sink.py`, other programs in `publish/`."""
@@ -63,7 +66,7 @@ def _same(a: str | Path, b: str | Path) -> bool:
 def _open(path: str | Path) -> TextIO:
     """Begins a file anew, once nobody else writes it: of two writers' records in one file most are lost."""
     with writing(path):
-        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666), "w", encoding="utf-8")  # as it is, for now
+        file = os.fdopen(os.open(path, OPENED, 0o666), "w", encoding="utf-8")  # as it is, for now
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return file
         try:

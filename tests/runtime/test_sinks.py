@@ -5,6 +5,7 @@
 import argparse
 import json
 import logging
+import os
 import resource
 from dataclasses import replace
 from pathlib import Path
@@ -258,6 +259,15 @@ def test_annotations_that_come_to_nothing_leave_no_file(tmp_path: Path) -> None:
     for name in ("a.sigmf-meta", "link.sigmf-meta"):
         SigmfAnnotations(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["link.sigmf-meta"]
+
+
+def test_a_file_that_others_empty_goes_on_from_its_beginning(tmp_path: Path) -> None:
+    sink = JsonLines(tmp_path / "r.jsonl")
+    sink.write(record(0))
+    os.truncate(tmp_path / "r.jsonl", 0)  # as logrotate does with copytruncate
+    sink.write(record(1000))
+    sink.close()
+    assert [json.loads(line)["frame"] for line in (tmp_path / "r.jsonl").read_text().splitlines()] == [1]
 
 
 def test_a_file_that_somebody_writes_is_left_alone(tmp_path: Path) -> None:
