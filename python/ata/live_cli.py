@@ -132,5 +132,7 @@ def _settings(args: argparse.Namespace) -> LiveSettings:
         keep = KeepIq(args.keep_iq, 1e6 * args.keep_iq_mb, args.iq_format, 1e-3 * args.pre_roll_ms,
                       1e-3 * args.post_roll_ms)  # fmt: skip
         keep.check(rate)
+        if any(file.exists() and file.parent.samefile(args.keep_iq) for file in played):
+            raise AtaError(f"{args.keep_iq} holds the recording that is played; keep the IQ in another folder")
     return LiveSettings(args.source, rate, freq, parse_gain(args.gain), args.model or "", args.engine,
                         args.frame_ms or 0.0, keep)  # fmt: skip

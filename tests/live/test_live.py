@@ -340,6 +340,13 @@ def test_no_output_takes_the_place_of_the_recording(scene: Path) -> None:
     assert data.read_bytes() == before
 
 
+def test_a_recording_that_is_played_does_not_make_room_for_others(scene: Path) -> None:
+    ran = run("--source", f"loop:{scene}", "--keep-iq", scene.parent)
+    assert ran.returncode == 2
+    assert "holds the recording that is played" in ran.stderr.splitlines()[-1]
+    assert scene.with_suffix(".sigmf-data").exists()
+
+
 def test_a_file_that_is_played_is_the_end(scene: Path, model: Path) -> None:
     device = f"file={scene.with_suffix('.sigmf-data')},rate={2 * RATE},freq={FREQ},repeat=false"
     ran = run("--source", device, "--rate", "4M", "--freq", "0.8G", "--model", model, "--frame-ms", 10)
