@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from .model import ModelFile, Normalise
 
 SAMP_RATES = (0.5e6, 245.76e6)  # Hz, accepted
+SAME_RATE = 1e-3  # of a rate: a clock that divides to something this near gives the one that was asked for
 FRAME_MS = (0.5, 100.0)  # ms, accepted
 SHORTEST_FRAME = 1024  # samples
 
 
 def frame_samples(samp_rate: float, frame_ms: float) -> int:
     """Samples of a frame of `frame_ms` ms at `samp_rate` Hz; AtaError outside the accepted ranges."""
-    if not SAMP_RATES[0] <= samp_rate <= SAMP_RATES[1]:
+    if not SAMP_RATES[0] * (1 - SAME_RATE) <= samp_rate <= SAMP_RATES[1] * (1 + SAME_RATE):
         raise AtaError(f"the sample rate is {samp_rate / 1e6:g} MS/s; it has to be between 0.5 and 245.76 MS/s")
     if not FRAME_MS[0] <= frame_ms <= FRAME_MS[1]:
         raise AtaError(f"the frame is {frame_ms:g} ms long; it has to be between 0.5 and 100 ms")

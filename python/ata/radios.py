@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from gnuradio import blocks, gr
 
 from .errors import AtaError, RadioLost
+from .frontend import SAME_RATE
 from .sources import recording_source
-from .tuning import SAME_RATE
 
 Gain = float | Mapping[str, float] | None  # dB for the whole chain, dB by stage, or None for automatic
 

@@ -14,6 +14,7 @@ import numpy as np
 import pmt
 
 from .errors import AtaError
+from .frontend import SAME_RATE
 from .pmt_records import number, radio_time, shown, tuned_frequency
 from .records import HIGHEST_FREQ, center_frequency
 from .stream import Frame, FrameStream
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 # tell of tunings, what comes before the tag is skipped, for at most so many s: some sources tag nothing but their start.
 CONFIRMED_WITHIN = 0.5
 FOR_EVER = 1 << 62  # samples
-SAME_RATE = 1e-3  # of a rate: a clock that divides to something this near gives the one that was asked for
+SAMPLE_INDEX = pmt.intern("ata_sample")  # tag: the sample's index since the block before was made
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,8 @@ def test_frames_are_counted_and_dropped() -> None:
 def test_frame_length() -> None:
     assert frame_samples(61.44e6, 40) == 2_457_600
     assert frame_samples(245.76e6, 100) == 24_576_000
+    assert frame_samples(245760000.0000001, 100) == 24_576_000  # as drivers report a rate
+    assert frame_samples(499999.99999, 100) == 50_000
     assert frame_samples(2.4e6, 0.5) == 1200
 
 
