@@ -21,7 +21,7 @@ from .sigmf_sink import SigmfAnnotations
 from .sinks import JsonLines, Sink, spare
 from .stream import Frame, Tally
 from .thread_state import KeepsThreadState
-from .tuning import RadioTuning
+from .tuning import SAMPLE_INDEX, RadioTuning
 from .worker import NewestWins
 
 # A Python block costs some 100 us a call, so its chunks have to be large. History makes the scheduler enlarge the
@@ -38,7 +38,8 @@ class segmenter(KeepsThreadState, gr.sync_block):
     """Names 5G NR and LTE in a stream of IQ samples.
 
     Input: complex64 samples. Output: the same samples, unchanged, with the detections as stream tags:
-    `ata_frame` (the detection record as a dict) and one `ata_band` (dict) per band.
+    `ata_frame` (the detection record as a dict) and one `ata_band` (dict) per band; where a flowgraph begins again,
+    `ata_sample` (uint64) with the first sample's index.
     Message ports: `detects` (the record), `labels` (PDU of the record and one class id per spectrogram column,
     u8vector), and `freq` (in: `cons('freq', Hz)`, tells of a retune that no tag announces).
 
@@ -109,6 +110,7 @@ class segmenter(KeepsThreadState, gr.sync_block):
         self._tuning = RadioTuning(self._stream, self.logger)
         self._finished: list[pmt.pmt_base] = []
         self._base = 0
+        self._restart = 0  # index of the first sample after one, until it is told
         self._seen = 0
 
         self.set_history(CHUNK)
@@ -203,7 +205,7 @@ class segmenter(KeepsThreadState, gr.sync_block):
 
     def start(self) -> bool:
         """In live mode starts the analysis thread. lock()/unlock() comes here again."""
-        self._base = self._seen
+        self._base = self._restart = self._seen
         if self._live:
             with stops_on_failure(self):
                 self._worker = NewestWins(self._analyse_beside)
@@ -223,6 +225,7 @@ class segmenter(KeepsThreadState, gr.sync_block):
         for sink in self._sinks:
             with stops_on_failure(self):
                 sink.flush()
+        self.set_max_output_buffer(-1)  # GNU Radio has set it to what this run got, and would heed it before the least
         self.logger.info(f"{self._stream.next_index} frames, {self._stream.dropped} of them dropped")
         return super().stop()
 
@@ -243,6 +246,8 @@ class segmenter(KeepsThreadState, gr.sync_block):
         count = len(out)
         samples = given[self.history() - 1 :][:count]
         out[:] = samples
+        if self._restart:
+            self._tell_index()
         tags = self.get_tags_in_window(0, 0, count)
         for frame in self._tuning.frames(samples, self._seen, tags, self.nitems_read(0)):
             self._finish(frame)
@@ -279,6 +284,11 @@ class segmenter(KeepsThreadState, gr.sync_block):
         self._detects.publish(record)
         self._labels.publish(labels_pdu(record, analysis.column_labels))
         return record
+
+    def _tell_index(self) -> None:
+        """What stood in buffers behind this block at the stop is lost: those who count samples there learn of it."""
+        index, self._restart = pmt.from_uint64(self._restart), 0
+        self.add_item_tag(0, self.nitems_written(0), SAMPLE_INDEX, index, pmt.intern(self.alias()))
 
     def _tag_finished(self, count: int) -> None:
         while count and self._finished:

@@ -20,7 +20,7 @@ CHUNK = 65536
 class recording_source(KeepsThreadState, gr.sync_block):
     """Plays a SigMF recording or raw IQ.
 
-    Output: complex64 samples, with tags as a USRP would set them: `rx_freq` and `rx_rate` at the start and wherever the
+    Output: complex64 samples, with tags as a USRP would set them: `rx_freq` and `rx_rate` at every start and wherever the
     recording was retuned (no `rx_freq` where nobody says at what frequency it was made), and `rx_time` where any capture
     says when: its date, else its `core:global_index` divided by the rate, as a radio counts from its own start, else zero.
 
@@ -40,6 +40,7 @@ class recording_source(KeepsThreadState, gr.sync_block):
         self._recording = open_recording(path, samp_rate or None, center_freq or None, datatype or None, names)
         self._repeat = repeat
         self._at = 0
+        self._resumed = False
         self.failure: Exception | None = None
         self.set_min_output_buffer(2 * CHUNK)
 
@@ -52,6 +53,15 @@ class recording_source(KeepsThreadState, gr.sync_block):
     def center_freq(self) -> float:
         """Centre frequency of the recording's first capture, Hz."""
         return self._recording.center_freq
+
+    def start(self) -> bool:
+        """What was told before is told again, as radios do: tags that wait in buffers are lost at lock() and stop()."""
+        self._resumed = True
+        return super().start()
+
+    def stop(self) -> bool:
+        self.set_max_output_buffer(-1)  # see segmenter.py
+        return super().stop()
 
     def work(self, input_items: list[np.ndarray], output_items: list[np.ndarray]) -> int:
         with stops_on_failure(self):
@@ -74,15 +84,20 @@ class recording_source(KeepsThreadState, gr.sync_block):
         captures = self._recording.captures
         timed = any(capture.began or capture.global_index is not None for capture in captures)
         first, last = (bisect_left(captures, at, key=lambda c: c.start) for at in (self._at, self._at + count))
-        for capture in captures[first:last]:
-            offset = written + capture.start - self._at
+        heard = captures[first:last]
+        if self._resumed and first and (not heard or heard[0].start > self._at):
+            heard = [captures[first - 1], *heard]
+        self._resumed = False
+        for capture in heard:
+            at = max(capture.start, self._at)
+            offset = written + at - self._at
             tags = {"rx_rate": pmt.from_double(self.samp_rate)}
             if self._recording.tuned:
                 tags["rx_freq"] = pmt.from_double(capture.center_freq)
             # One without a date says what a radio does that counts from its own start: else its time would be counted on
             # from the date before, and samples missing before it would go unseen.
-            seconds, part = divmod(capture.global_index or 0, self.samp_rate)
-            when = capture.time(0, self.samp_rate) or (int(seconds), part / self.samp_rate)
+            seconds, part = divmod((capture.global_index or 0) + at - capture.start, self.samp_rate)
+            when = capture.time(at - capture.start, self.samp_rate) or (int(seconds), part / self.samp_rate)
             if timed:
                 tags["rx_time"] = pmt.make_tuple(pmt.from_uint64(when[0]), pmt.from_double(when[1]))
             for key, value in tags.items():

@@ -15,7 +15,7 @@ from .frontend import FRAME_MS, SHORTEST_FRAME
 from .pmt_records import record_from_pmt, shown
 from .stream import FrameStream, Grid
 from .thread_state import KeepsThreadState
-from .tuning import RadioTuning
+from .tuning import SAMPLE_INDEX, RadioTuning
 from .waterfall_picture import COLUMNS, ROWS, Inbox
 
 if TYPE_CHECKING:
@@ -93,6 +93,9 @@ class waterfall(KeepsThreadState, gr.sync_block):
     def _take(self, samples: np.ndarray) -> int:
         count = len(samples)
         tags = self.get_tags_in_window(0, 0, count)
+        for tag in tags:
+            if pmt.eqv(tag.key, SAMPLE_INDEX) and pmt.is_uint64(tag.value):
+                self._seen = pmt.to_uint64(tag.value) - (tag.offset - self.nitems_read(0))
         for row in self._tuning.frames(samples, self._seen, tags, self.nitems_read(0)):
             self._inbox.put_row(row)
         self._seen += count

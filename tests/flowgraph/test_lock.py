@@ -105,3 +105,50 @@ def test_what_a_change_of_the_flowgraph_loses(tmp_path: Path, kind: str) -> None
         assert (line["time"] is not None) == (parts[0] == 1)
     if kind == "lossless":
         assert block.dropped_frames <= changes + 1  # those that were in hand
+
+
+def test_a_second_run_is_as_quick_as_the_first(tmp_path: Path) -> None:
+    """GNU Radio keeps the size of a run's buffers as the most for the next, whatever the block asks for."""
+    largest = []
+
+    class Watched(ata.segmenter):
+        def work(self, input_items: list[np.ndarray], output_items: list[np.ndarray]) -> int:
+            largest[-1] = max(largest[-1], len(output_items[0]))
+            return super().work(input_items, output_items)
+
+    model = str(write_tiny_model(tmp_path / "tiny.onnx"))
+    block = Watched(RATE, FREQ, frame_ms=1.0, model=model, engine="onnxruntime-cpu")
+    source, sink = Numbered(), Numbers()
+    top = gr.top_block()
+    top.connect(source, block, sink)
+    for _ in range(3):
+        largest.append(0)
+        top.start()
+        sink.wait_for_more(40 * STEP)
+        top.stop()
+        top.wait()
+    assert block.failure is None
+    assert min(largest) > 1 << 16
+
+
+def test_a_recording_that_is_started_again_says_its_tuning_and_time_again(tmp_path: Path) -> None:
+    meta = tmp_path / "two.sigmf-meta"
+    captures = [{"core:sample_start": start, "core:frequency": freq, "core:datetime": f"2026-01-01T00:00:0{start}Z"}
+                for start, freq in ((0, 8e8), (5, 9e8))]  # fmt: skip
+    meta.write_text(json.dumps({"global": {"core:datatype": "ci8", "core:sample_rate": 1e6, "core:version": "1.0.0"},
+                                "captures": captures, "annotations": []}))  # fmt: skip
+    meta.with_suffix(".sigmf-data").write_bytes(bytes(4_000_000))
+    source, head, sink = ata.recording_source(str(meta)), blocks.head(8, 1000), blocks.vector_sink_c()
+    top = gr.top_block()
+    top.connect(source, head, blocks.null_sink(8))
+    top.run()
+    reached = source._at
+    assert 1000 <= reached < 2_000_000
+    top.disconnect_all()
+    top.connect(source, blocks.head(8, 1000), sink)
+    top.run()
+    told = {pmt.symbol_to_string(tag.key): pmt.to_python(tag.value) for tag in sink.tags() if tag.offset == 0}
+    assert told["rx_freq"] == 9e8 and told["rx_rate"] == 1e6
+    seconds, fraction = told["rx_time"]
+    assert seconds + fraction - 1_767_225_605 == pytest.approx((reached - 5) / 1e6, abs=1e-6)
+    assert len(sink.tags()) == 3

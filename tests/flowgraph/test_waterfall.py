@@ -121,6 +121,22 @@ NO_RECORDS = [
 ]  # fmt: skip
 
 
+def test_what_a_stop_loses_before_the_waterfall_does_not_move_its_rows(qtbot, tiny: str) -> None:
+    segmenter = ata.segmenter(RATE, FREQ, frame_ms=10.0, model=tiny, engine="onnxruntime-cpu")
+    waterfall = ata.waterfall(RATE, FREQ, 2.0)
+    qtbot.addWidget(waterfall.qwidget())
+    source = blocks.vector_source_c(np.tile(scene(), 40))
+    top = gr.top_block()
+    top.connect(source, segmenter, blocks.head(gr.sizeof_gr_complex, 1000), blocks.null_sink(gr.sizeof_gr_complex))
+    top.run()
+    first = segmenter.tally.seen
+    assert 1000 < first < 40 * FRAME  # what is more than 1000 is lost
+    top.disconnect_all()
+    top.connect(source, segmenter, waterfall)
+    top.run()
+    assert waterfall._seen == segmenter.tally.seen > first
+
+
 def test_a_record_survives_the_way_through_a_message() -> None:
     for more in ({}, {"bands": []}, {"latency_ms": 3.5}, {"time": "2026-01-01T00:00:00.000000Z"}, {"time": LATE}):
         record = Record.from_dict({**RECORD, **more})
