@@ -26,7 +26,7 @@ class SimRadio:
         path: of a recording that is wider than the radio.
         stream: makes the frames; its rate is the radio's.
 
-    AtaError for a recording that cannot be read or is not wide enough.
+    AtaError for a recording that cannot be read, is not wide enough, or does not last for a sample of the radio.
     """
 
     def __init__(self, path: str, stream: FrameStream) -> None:
@@ -39,6 +39,8 @@ class SimRadio:
         taken = min(recording.captures[0].count, LONGEST)
         self._duration = taken / recording.samp_rate
         self._turn = round(self._duration * rate)  # samples of the radio in one turn of the recording
+        if not self._turn:
+            raise AtaError(f"{path} is too short: its {taken} samples are less than one of a radio of {rate / 1e6:g} MS/s")
         # The whole recording's spectrum: a cut of it, brought back to time, is what a narrow receiver hears, and it
         # goes round without a seam.
         self._spectrum = np.fft.fftshift(np.fft.fft(recording.read(0, taken)) / taken).astype(np.complex64)

@@ -146,6 +146,14 @@ def test_its_recording_has_to_be_wider_and_to_reach_there(model: ModelFile, reco
         SimRadio(str(recording), stream_of(model)).capture(900e6)
 
 
+def test_its_recording_has_to_last_for_a_sample(model: ModelFile, tmp_path: Path) -> None:
+    path = write_wide_recording(tmp_path / "short.sigmf-meta", CENTER, BAND, 4 / BAND, [])
+    with pytest.raises(AtaError, match="its 4 samples are less than one of a radio of 1 MS/s"):
+        SimRadio(str(path), stream_of(model))
+    path = write_wide_recording(tmp_path / "longer.sigmf-meta", CENTER, BAND, 8 / BAND, [])
+    assert np.isfinite(SimRadio(str(path), stream_of(model)).capture(CENTER).power).all()
+
+
 # Sweeps
 
 
