@@ -165,7 +165,8 @@ class SigmfAnnotations:
         self._name(dataset)
 
     def _name(self, dataset: Path) -> None:
-        self._head["core:dataset"] = os.path.relpath(dataset, self._path.parent)
+        here, there = (os.path.realpath(path.parent) for path in (self._path, dataset))  # ".." of a link is its target's
+        self._head["core:dataset"] = os.path.relpath(Path(there, dataset.name), here)
 
     @property
     def size(self) -> int:

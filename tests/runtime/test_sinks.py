@@ -140,6 +140,17 @@ def test_a_file_somewhere_else_names_its_samples_from_there(tmp_path: Path) -> N
     assert (out.parent / named).resolve() == tmp_path / "iq.sigmf-data"
 
 
+@pytest.mark.parametrize(("out", "samples"), [("link", "."), (".", "link"), ("link", "link")])
+def test_samples_are_found_through_linked_folders(tmp_path: Path, out: str, samples: str) -> None:
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "away")
+    meta = tmp_path / out / "found.sigmf-meta"
+    sink = SigmfAnnotations(meta, dataset(tmp_path / samples))
+    sink.write(record(0))
+    sink.close()
+    assert open_recording(meta).path.samefile(tmp_path / samples / "iq.sigmf-data")
+
+
 @pytest.mark.parametrize("name", ["iq.sigmf-data", "iq.sigmf-meta", "iq"])
 def test_the_type_of_the_samples_is_what_their_metadata_say(tmp_path: Path, name: str) -> None:
     dataset(tmp_path)
