@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,6 +29,7 @@ LEAP_SECOND = re.compile(r"(T\d\d:\d\d:)60")
 DATE_STEP = 1e-6  # s, of core:datetime as most write it
 LARGEST_META = 64 << 20  # bytes of a .sigmf-meta file
 TYPES = {"f32": "f4", "f64": "f8", "i8": "i1", "i16": "i2", "i32": "i4", "u8": "u1", "u16": "u2"}
+log = logging.getLogger("ata")
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,8 @@ def open_recording(
 ) -> Recording:  # fmt: skip
     """Opens SigMF by its .sigmf-meta or .sigmf-data file, anything else as raw IQ of the given rate, Hz, and type.
 
-    freq: Hz, for a recording that does not say its own. names: of rate, freq and datatype where the user gives them.
+    freq: Hz, for captures that do not say their own, up to the first that does; later ones have that of the one before.
+    names: of rate, freq and datatype where the user gives them.
     Raises AtaError, one sentence, for whatever is missing, cut short or not understood, or is not as SigMF says it is.
     """
     path = Path(path)
@@ -211,9 +215,25 @@ def _open_sigmf(meta_path: Path, freq: float | None) -> Recording:
     with _reading(data_path):
         if not data_path.exists():
             raise AtaError(f"{meta_path} has no samples beside it: {data_path.name} is missing")
-    if not any("core:frequency" in capture for capture in captures):
-        captures = [_tuned(capture, freq) for capture in captures or [{}]]
-    return Recording(data_path, datatype, rate, captures, meta_path, headers[0], trailing, offset)
+    captures = _tuned_on(captures or [{}], freq)
+    recording = Recording(data_path, datatype, rate, captures, meta_path, headers[0], trailing, offset)
+    if recording.tuned and "core:frequency" not in captures[0]:
+        _warn_untuned(data_path)
+    return recording
+
+
+def _tuned_on(captures: list[dict], freq: float | None) -> list[dict]:
+    """Captures without a frequency get that of the one before, as the radio goes on after an overflow; the first, `freq`."""
+    tuned = []
+    for capture in captures:
+        tuned.append(_tuned(capture, freq))
+        freq = tuned[-1].get("core:frequency")
+    return tuned
+
+
+@cache  # a recording is opened more than once
+def _warn_untuned(path: Path) -> None:
+    log.warning("%s says the frequency of its later captures alone: the first count as 0 Hz", path)
 
 
 @contextmanager

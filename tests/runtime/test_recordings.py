@@ -3,6 +3,7 @@
 """SigMF and raw IQ in every type, and what is said of files that do not fit."""
 
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -76,6 +77,39 @@ def test_captures_are_retunes_with_their_own_time(tmp_path: Path) -> None:
     assert (first.start, first.count, first.center_freq) == (0, 3, 8e8)
     assert first.time(750_000, 1e6) == (1767323046, 0.0)
     assert (second.start, second.count, second.center_freq, second.time(0, 1e6)) == (3, 1, 9e8, None)
+
+
+def test_a_capture_without_a_frequency_has_that_of_the_one_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    captures = [
+        {"core:sample_start": 0, "core:frequency": 8e8, "core:datetime": "2026-01-02T03:04:05Z"},
+        {"core:sample_start": 1, "core:datetime": "2026-01-02T03:04:12Z"},  # after an overflow
+        {"core:sample_start": 2, "core:frequency": 9e8},
+        {"core:sample_start": 3},
+    ]
+    recording = open_recording(sigmf(tmp_path, encode("cf32_le"), captures))
+    assert [(c.start, c.center_freq) for c in recording.captures] == [(0, 8e8), (1, 8e8), (2, 9e8)]
+    assert not caplog.messages
+    with pytest.raises(AtaError, match="recorded at 800000000 Hz, which --freq 850000000 cannot change"):
+        open_recording(tmp_path / "x.sigmf-meta", freq=8.5e8)
+
+
+def test_the_first_captures_have_the_frequency_that_is_given(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    captures = [{"core:sample_start": at} for at in range(4)]
+    for capture in captures:
+        capture["core:datetime"] = f"2026-01-02T03:04:0{capture['core:sample_start']}Z"
+    captures[2]["core:frequency"] = 9e8
+    path = sigmf(tmp_path, encode("cf32_le"), captures)
+    with caplog.at_level(logging.WARNING, "ata"):
+        assert [c.center_freq for c in open_recording(path, freq=8e8).captures] == [8e8, 8e8, 9e8, 9e8]
+        assert not caplog.messages
+        for _ in range(2):
+            assert [c.center_freq for c in open_recording(path).captures] == [0, 0, 9e8, 9e8]
+        assert [text.partition(".sigmf-data ")[2] for text in caplog.messages] == [
+            "says the frequency of its later captures alone: the first count as 0 Hz"
+        ]
+        del captures[2]["core:frequency"]
+        assert not open_recording(sigmf(tmp_path, encode("cf32_le"), captures)).tuned
+    assert len(caplog.messages) == 1
 
 
 @pytest.mark.parametrize(
