@@ -21,7 +21,7 @@ from .live_screen import LiveScreen, LogLines
 from .model import read_model
 from .publish import open_publishers
 from .radios import parse_gain
-from .recordings import open_described
+from .recordings import NAMES, open_described
 from .rotation import Rotating
 from .sigmf_sink import SigmfAnnotations, ours
 from .sinks import JsonLines, Sink, spare, writing
@@ -119,7 +119,7 @@ def _settings(args: argparse.Namespace) -> LiveSettings:
     rate, freq = (hertz(text) if text is not None else None for text in (args.rate, args.freq))
     played: tuple[Path, ...] = ()
     if args.source.startswith("loop:"):
-        recording = open_described(args.source.removeprefix("loop:"), rate, freq)
+        recording = open_described(args.source.removeprefix("loop:"), rate, freq, NAMES)
         played = recording.files
         rate = recording.samp_rate if rate is None else rate
         freq = recording.center_freq if freq is None else freq

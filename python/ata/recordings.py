@@ -28,6 +28,8 @@ LOWEST_RATE = 1.0  # Hz, for times to be finite
 LEAP_SECOND = re.compile(r"(T\d\d:\d\d:)60")
 DATE_STEP = 1e-6  # s, of core:datetime as most write it
 LARGEST_META = 64 << 20  # bytes of a .sigmf-meta file
+# What users give rate, frequency and type as; and where they cannot.
+NAMES, UNNAMED = ("--rate", "--freq", "--format"), ("", "", "")
 TYPES = {"f32": "f4", "f64": "f8", "i8": "i1", "i16": "i2", "i32": "i4", "u8": "u1", "u16": "u2"}
 log = logging.getLogger("ata")
 
@@ -115,12 +117,12 @@ class Recording:
 
 def open_recording(
     path: str | Path, rate: float | None = None, freq: float | None = None, datatype: str | None = None,
-    names: tuple[str, str, str] = ("--rate", "--freq", "--format"),
+    names: tuple[str, str, str] = NAMES,
 ) -> Recording:  # fmt: skip
     """Opens SigMF by its .sigmf-meta or .sigmf-data file, anything else as raw IQ of the given rate, Hz, and type.
 
-    freq: Hz, for captures that do not say their own, up to the first that does; later ones have that of the one before.
-    names: of rate, freq and datatype where the user gives them.
+    rate: of SigMF too that does not say its own. freq: Hz, of captures that do not say their own, up to the first that
+    does; later ones have that of the one before. names: of rate, freq and datatype where the user gives them, or UNNAMED.
     Raises AtaError, one sentence, for whatever is missing, cut short or not understood, or is not as SigMF says it is.
     """
     path = Path(path)
@@ -128,7 +130,7 @@ def open_recording(
         if path.is_dir():
             raise AtaError(f"{path} is a folder; name one recording in it")
         if (meta_path := metadata_of(path)) is not None:
-            return _as_given(_open_sigmf(meta_path, freq), rate, freq, datatype, names)
+            return _as_given(_open_sigmf(meta_path, rate, freq, names[0]), rate, freq, datatype, names)
         if not path.exists():
             raise AtaError(f"there is no recording {path}")
     if path.suffix == ".sigmf":
@@ -138,12 +140,14 @@ def open_recording(
     return Recording(path, datatype, float(rate), [_tuned({"core:sample_start": 0}, freq)])
 
 
-def open_described(path: str | Path, rate: float | None = None, freq: float | None = None) -> Recording:
+def open_described(
+    path: str | Path, rate: float | None = None, freq: float | None = None, names: tuple[str, str, str] = UNNAMED
+) -> Recording:
     """As `open_recording`, where nobody is asked what raw IQ is: SigMF alone."""
     path = Path(path)
     if path.is_file() and path.suffix != ".sigmf" and metadata_of(path) is None:
         raise AtaError(f"{path} is raw IQ; to be played here it needs a .sigmf-meta beside it that says what it is")
-    return open_recording(path, rate, freq)
+    return open_recording(path, rate, freq, names=names)
 
 
 def _tuned(capture: dict, freq: float | None) -> dict:
@@ -182,11 +186,11 @@ def files_of(path: Path) -> tuple[Path, ...]:
     """Everything that belongs to a recording, also to one that is not there yet."""
     meta_path = metadata_of(path)
     if meta_path is not None and meta_path.exists():
-        return open_recording(path).files
+        return open_recording(path, names=UNNAMED).files
     return path, meta_path or _beside(path)
 
 
-def _open_sigmf(meta_path: Path, freq: float | None) -> Recording:
+def _open_sigmf(meta_path: Path, rate: float | None, freq: float | None, rate_name: str) -> Recording:
     size = _size(meta_path)
     if size > LARGEST_META:
         raise AtaError(f"{meta_path} has {size >> 20} MB; a metadata file has at most {LARGEST_META >> 20}")
@@ -197,7 +201,7 @@ def _open_sigmf(meta_path: Path, freq: float | None) -> Recording:
         raise AtaError(f"{meta_path} is no JSON: {failure}") from failure
     try:
         head, captures = meta["global"], meta["captures"]
-        datatype, rate = str(head["core:datatype"]), float(head["core:sample_rate"])
+        datatype, rate = str(head["core:datatype"]), float(head.get("core:sample_rate", rate or 0.0))
         channels = int(head.get("core:num_channels", 1))
         data = str(head.get("core:dataset") or "")
         headers = [int(c.get("core:header_bytes", 0)) for c in captures] or [0]
@@ -205,6 +209,9 @@ def _open_sigmf(meta_path: Path, freq: float | None) -> Recording:
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError, IndexError) as failure:
         what = f"{failure} is missing" if isinstance(failure, KeyError) else failure
         raise AtaError(f"{meta_path} is no SigMF recording: {what}") from failure
+    if not rate and "core:sample_rate" not in head:
+        mend = f"give it ({rate_name} 2.4e6)" if rate_name else "add core:sample_rate, in Hz, to its global"
+        raise AtaError(f"{meta_path} does not say its sample rate: {mend}")
     if channels != 1:
         raise AtaError(f"{meta_path} holds {channels} channels; only recordings of one are read")
     if min(headers) < 0 or trailing < 0 or offset < 0:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .band_runs import COLUMNS, BandRun, BandRuns
 from .errors import AtaError
-from .recordings import LARGEST_META, Recording, metadata_of, open_recording, sample_type
+from .recordings import LARGEST_META, UNNAMED, Recording, metadata_of, open_recording, sample_type
 from .records import Record, utc
 from .sinks import writing
 
@@ -128,7 +128,7 @@ class SigmfAnnotations:
         if isinstance(dataset, Recording):
             self._describe(dataset)
         elif dataset and (meta_path := metadata_of(Path(dataset))) is not None and meta_path.exists():
-            self._describe(open_recording(dataset))
+            self._describe(open_recording(dataset, names=UNNAMED))
         elif dataset:
             self._describe_raw(Path(dataset), datatype)
         else:

@@ -27,7 +27,8 @@ class recording_source(KeepsThreadState, gr.sync_block):
     Args:
         path: a .sigmf-meta or .sigmf-data file, or raw IQ.
         repeat: start again at the end, for ever.
-        samp_rate, center_freq, datatype: Hz, Hz and a SigMF data type ("ci16_le"), for raw IQ; SigMF says them itself.
+        samp_rate, center_freq, datatype: Hz, Hz and a SigMF data type ("ci16_le"), for raw IQ; SigMF says them itself, but
+            for a rate or frequency that it leaves open.
 
     Raises AtaError with a sentence for a file that cannot be read; one that becomes so later ends the flowgraph, and
     `failure` holds why.

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gnuradio.ata.errors import AtaError
-from gnuradio.ata.recordings import open_recording
+from gnuradio.ata.recordings import files_of, open_described, open_recording
 
 SAMPLES = np.array([0.5 - 0.25j, -1 + 0j, 0.125 + 0.75j, -0.5 - 0.5j], np.complex64)
 
@@ -59,6 +59,24 @@ def test_raw_iq_needs_rate_and_type(tmp_path: Path) -> None:
     with pytest.raises(AtaError, match="--rate"):
         open_recording(path)
     assert open_recording(path, rate=2.4e6, freq=9e8, datatype="ci16_le").center_freq == 9e8
+
+
+def test_sigmf_without_a_rate_needs_one_too(tmp_path: Path) -> None:
+    path = sigmf(tmp_path, encode("cf32_le"))
+    meta = json.loads(path.read_text())
+    del meta["global"]["core:sample_rate"]
+    path.write_text(json.dumps(meta))
+    with pytest.raises(AtaError, match=r"x\.sigmf-meta does not say its sample rate: give it \(--rate 2\.4e6\)$"):
+        open_recording(path)
+    with pytest.raises(AtaError, match=r"give it \(samp_rate 2\.4e6\)$"):
+        open_recording(path, names=("samp_rate", "center_freq", "datatype"))
+    for opens in (open_described, files_of):  # whose callers have no such option
+        with pytest.raises(AtaError, match=r"add core:sample_rate, in Hz, to its global$"):
+            opens(path)
+    for opens in (open_recording, open_described):
+        assert opens(path, 2e6).samp_rate == 2e6
+    with pytest.raises(AtaError, match="a sample rate of -1 Hz makes no sense"):
+        open_recording(path, -1.0)
 
 
 def test_empty_metadata_beside_raw_iq_say_nothing(tmp_path: Path) -> None:
