@@ -82,8 +82,7 @@ def write_sigmf(path: Path, head: dict, captures: list[dict], annotations: list[
     }
     meta = {"global": head, "captures": captures or [{"core:sample_start": 0}], "annotations": annotations}
     with writing(path):
-        final = path.resolve()
-        part = final.with_name(final.name + ".part") if final.is_file() or not final.exists() else final
+        final, part = _places(path)
         try:
             part.write_text(json.dumps(meta, indent=1), encoding="utf-8")
             if part != final:
@@ -92,6 +91,12 @@ def write_sigmf(path: Path, head: dict, captures: list[dict], annotations: list[
             if part != final:
                 part.unlink(missing_ok=True)
             raise
+
+
+def _places(path: Path) -> tuple[Path, Path]:
+    """-> where the file is, or will be, and what is written first, to be renamed to it; for a pipe or device the same."""
+    final = path.resolve()
+    return final, final.with_name(final.name + ".part") if final.is_file() or not final.exists() else final
 
 
 def generator(record: Record) -> str:
@@ -141,8 +146,14 @@ class SigmfAnnotations:
             new = not self._path.exists()
             with self._path.open("a"):
                 pass  # what cannot be written is said before the work, not after it
-            if new:  # a run that comes to nothing leaves nothing: an empty file is no metadata
-                self._path.resolve().unlink()
+            final, part = _places(self._path)
+            try:
+                if part != final:
+                    part.open("a").close()
+                    part.unlink()
+            finally:
+                if new:  # a run that comes to nothing leaves nothing: an empty file is no metadata
+                    final.unlink()
 
     def _describe(self, recording: Recording) -> None:
         self._offset = recording.offset

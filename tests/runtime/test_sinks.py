@@ -301,6 +301,21 @@ def test_what_cannot_be_written_is_said_at_once(tmp_path: Path, sink: type) -> N
         sink(tmp_path / "no" / "such" / "file")
 
 
+def test_annotations_whose_folder_takes_no_file_beside_them_are_refused_at_once(tmp_path: Path) -> None:
+    """They are written to the end under another name, so that nobody reads half of them."""
+    longest = tmp_path / f"{'x' * 244}.sigmf-meta"
+    with pytest.raises(AtaError, match="cannot be written: File name too long"):
+        SigmfAnnotations(longest)
+    assert not list(tmp_path.iterdir())
+    path = tmp_path / "a.sigmf-meta"
+    annotations(path, record(0, ("LTE", 795, 805)))
+    before = path.read_text()
+    (tmp_path / "a.sigmf-meta.part").mkdir()
+    with pytest.raises(AtaError, match="cannot be written: Is a directory"):
+        SigmfAnnotations(path)
+    assert path.read_text() == before
+
+
 def test_annotations_that_do_not_fit_leave_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "a.sigmf-meta"
     annotations(path, record(0, ("LTE", 795, 805)))
