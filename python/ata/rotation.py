@@ -55,8 +55,9 @@ class Rotating:
         self._max_bytes, self._max_seconds, self._keep_bytes = max_bytes, max_seconds, keep_bytes
         self._ours: set[Path] = set()  # of those set aside; none is read twice
         self._of_this_run: list[Path] = []  # set aside, oldest first
-        if self._path.is_file() and self._path.stat().st_size:
+        if self._path.is_file():
             self._spare_others()
+        if self._path.is_file() and self._path.stat().st_size:
             self._set_aside(self._path.stat().st_mtime)
         self._begin()
 

@@ -101,9 +101,8 @@ class segmenter(KeepsThreadState, gr.sync_block):
         self._sensor = Sensor(samp_rate, center_freq, model or None, engine, frame_ms or None, alone=not self._live)
         self._stream = self._sensor.stream(int(settle_samples))
         spare(files_of(Path(dataset)) if dataset else (), [jsonl, sigmf])
-        self._sinks: list[Sink] = []
-        if sigmf:
-            self._sinks.append(SigmfAnnotations(sigmf, dataset or None, datatype or None, self.columns))
+        annotations = SigmfAnnotations(sigmf, dataset or None, datatype or None, self.columns) if sigmf else None
+        self._sinks: list[Sink] = [annotations] if annotations else []
         self.failure: Exception | None = None
         self._published = 0
         self._worker: NewestWins | None = None
@@ -118,12 +117,15 @@ class segmenter(KeepsThreadState, gr.sync_block):
         self._detects, self._labels = (BoundedPort(self, name, patient=not self._live) for name in ("detects", "labels"))
         self.message_port_register_in(pmt.intern("freq"))
         self.set_msg_handler(pmt.intern("freq"), self._on_freq)
-        publishers = open_publishers(zmq, mqtt, metrics, lambda: self.counters)
+        publishers: list[Sink] = []
         try:
+            publishers = open_publishers(zmq, mqtt, metrics, lambda: self.counters)
             self._sinks += [*publishers, JsonLines(jsonl)] if jsonl else publishers  # last, for it begins the file anew
         except AtaError:
             for publisher in publishers:
                 publisher.close()
+            if annotations:
+                annotations.let_go()
             raise
 
     # What a flowgraph may change while it runs

@@ -88,6 +88,14 @@ def hold(file: IO, path: str | Path) -> None:
         pass
 
 
+def in_place(file: IO, path: str | Path) -> bool:
+    """Whether an open file is still the one of that name, neither removed nor moved away."""
+    try:
+        return os.path.samestat(Path(path).stat(), os.fstat(file.fileno()))
+    except OSError:
+        return False
+
+
 class JsonLines:
     """One record a line, each flushed at once: a run that is killed leaves every finished frame readable.
 
@@ -114,10 +122,7 @@ class JsonLines:
 
     def displaced(self) -> bool:
         """Whether the path, which it has to have been given, is no longer that of the file that is written."""
-        try:
-            return not os.path.samestat(Path(self._path).stat(), os.fstat(self._file.fileno()))
-        except OSError:
-            return True
+        return not in_place(self._file, self._path)
 
     def flush(self) -> None:
         """Nothing is ever held back."""

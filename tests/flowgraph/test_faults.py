@@ -103,6 +103,13 @@ def test_an_output_that_is_refused_costs_no_earlier_records(tiny: str, tmp_path:
         assert kept.read_text() == "of a run before\n"
 
 
+def test_a_block_that_is_refused_leaves_no_annotations(tiny: str, tmp_path: Path) -> None:
+    for output in ({"zmq": "5556x"}, {"jsonl": str(tmp_path)}):
+        with pytest.raises(ata.AtaError) as refusal:
+            block_of(tiny, sigmf=str(tmp_path / "x.sigmf-meta"), **output)
+        assert not list(tmp_path.iterdir()), refusal  # while it, and so the block, is still remembered
+
+
 @pytest.mark.parametrize(
     ("outputs", "says"),
     [

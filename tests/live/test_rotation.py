@@ -103,6 +103,22 @@ def test_a_file_that_another_watch_writes_is_left_to_it(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.parametrize("written", [True, False])
+def test_annotations_that_another_watch_writes_are_left_to_it(tmp_path: Path, written: bool) -> None:
+    sink = Rotating(tmp_path / "r.sigmf-meta", SigmfAnnotations, max_bytes=2000)
+    for i in range(24):
+        sink.write(record(i))
+    if written:
+        sink.flush()
+    before = in_order(tmp_path)
+    with pytest.raises(AtaError, match=r"r\.sigmf-meta is being written by another block or program; name another file"):
+        Rotating(tmp_path / "r.sigmf-meta", SigmfAnnotations, keep_bytes=1)
+    assert in_order(tmp_path) == before and len(before) > 3
+    sink.close()
+    Rotating(tmp_path / "r.sigmf-meta", SigmfAnnotations).close()  # free again
+    assert len(in_order(tmp_path)) == len(before) + 1 == len(list(tmp_path.iterdir()))
+
+
 def test_the_oldest_go_when_there_is_no_room(tmp_path: Path) -> None:
     others = [tmp_path / name for name in ("r-notes.jsonl", "s-20260101T000000Z.jsonl", "r-20260101T000000Z.sigmf-meta")]
     for path in others:

@@ -3,10 +3,14 @@
 """JSON lines and SigMF annotations, as other programs read them."""
 
 import argparse
+import errno
+import fcntl
 import json
 import logging
 import os
 import resource
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -293,6 +297,69 @@ def test_a_file_that_somebody_writes_is_left_alone(tmp_path: Path) -> None:
     assert [json.loads(line)["frame"] for line in path.read_text().splitlines()] == [0, 1]
     JsonLines(path).close()
     assert path.read_text() == ""
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+@pytest.mark.parametrize("written", [True, False])
+def test_annotations_that_somebody_writes_are_left_alone(tmp_path: Path, earlier: bool, written: bool) -> None:
+    path = tmp_path / "a.sigmf-meta"
+    if earlier:
+        annotations(path, record(0, ("NR", 795, 805)))
+    first = SigmfAnnotations(path)
+    first.write(record(0, ("LTE", 795, 805)))
+    for _ in range(2 * written):  # the file is another each time
+        first.flush()
+    before = path.read_bytes()
+    with pytest.raises(AtaError, match=r"a\.sigmf-meta is being written by another block or program; name another file"):
+        SigmfAnnotations(path)
+    assert path.read_bytes() == before
+    first.write(record(1000, ("LTE", 795, 805)))
+    first.close()
+    assert [n["core:sample_count"] for n in json.loads(path.read_text())["annotations"]] == [2000]
+    assert annotations(path, record(0, ("NR", 795, 805))) == [("NR", 0, 1000)]  # free again
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_annotations_that_went_are_not_written_over_those_that_came(tmp_path: Path) -> None:
+    path = tmp_path / "a.sigmf-meta"
+    first = SigmfAnnotations(path)
+    first.flush()
+    path.unlink()
+    first.flush()
+    assert json.loads(path.read_text())["annotations"] == []
+    path.unlink()
+    second = SigmfAnnotations(path)
+    second.write(record(0, ("NR", 795, 805)))
+    with pytest.raises(AtaError, match="another block or program"):
+        first.close()
+    second.close()
+    assert [n["core:label"] for n in json.loads(path.read_text())["annotations"]] == ["NR"]
+
+
+def test_a_killed_program_holds_no_annotations(tmp_path: Path) -> None:
+    path = tmp_path / "a.sigmf-meta"
+    program = "import sys; from gnuradio.ata.sigmf_sink import *; x = SigmfAnnotations(sys.argv[1]); x.flush()"
+    command = [sys.executable, "-c", f"{program}; print(flush=True); input()", str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline()
+        with pytest.raises(AtaError, match="another block or program"):
+            SigmfAnnotations(path)
+        other.kill()
+    assert annotations(path, record(0, ("NR", 795, 805))) == [("NR", 0, 1000)]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_where_nothing_is_locked_annotations_are_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    path = tmp_path / "a.sigmf-meta"
+    assert annotations(path, record(0, ("LTE", 795, 805))) == [("LTE", 0, 1000)]
+    assert annotations(path, record(0, ("NR", 795, 805))) == [("NR", 0, 1000)]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("sink", [JsonLines, SigmfAnnotations])
