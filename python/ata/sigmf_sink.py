@@ -7,25 +7,22 @@ from __future__ import annotations
 import json
 import logging
 import os
-import stat
 import weakref
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO
 
 from .band_runs import COLUMNS, BandRun, BandRuns
 from .errors import AtaError
+from .held_file import HeldFile, replace_file
 from .recordings import LARGEST_META, UNNAMED, Recording, metadata_of, open_recording, sample_type
 from .records import Record, utc
-from .sinks import hold, in_place, writing
+from .sinks import writing
 
 DESCRIPTION = "5G NR and LTE bands detected by gr-ata"
 VERSION = "0.1.0"
 STANDARDS = {"LTE": "3gpp_lte", "NR": "3gpp_nr"}
 ANNOTATION_BYTES = 420  # of one in a file, near enough
 SAMPLES_ELSEWHERE = {"core:dataset", "core:metadata_only"}  # one of which each of our annotation files says
-TRIES = 8  # to open a file that others replace
 CLOCK_MOVED = 1.0  # s between a record's time and the one that its sample index gives: samples were lost
 log = logging.getLogger("ata")
 
@@ -77,7 +74,7 @@ def sigmf_annotation(run: BandRun, generator: str, shift: int) -> dict:
 def write_sigmf(path: Path, head: dict, captures: list[dict], annotations: list[dict]) -> None:
     """Writes a .sigmf-meta file whole or not at all: who reads it meanwhile, or after a crash, finds the one before."""
     with writing(path):
-        file = _replace(path, _text(head, captures, annotations))
+        file = replace_file(path, _text(head, captures, annotations))
         if file is not None:
             file.close()
 
@@ -94,92 +91,6 @@ def _text(head: dict, captures: list[dict], annotations: list[dict]) -> str:
     }
     meta = {"global": head, "captures": captures or [{"core:sample_start": 0}], "annotations": annotations}
     return json.dumps(meta, indent=1)
-
-
-def _replace(path: Path, text: str) -> IO | None:
-    """Writes a file whole or not at all -> it, open, and held since before it had its name; None for a pipe or device."""
-    final, part = _places(path)
-    if part == final:
-        final.write_text(text, encoding="utf-8")
-        return None
-    file = part.open("ab")
-    try:
-        hold(file, path)
-        part.write_text(text, encoding="utf-8")  # and closes it: a disk elsewhere may say only then that it is full
-        part.replace(final)
-    except OSError:
-        file.close()
-        part.unlink(missing_ok=True)
-        raise
-    return file
-
-
-def _places(path: Path) -> tuple[Path, Path]:
-    """-> where the file is, or will be, and what is written first, to be renamed to it; for a pipe or device the same."""
-    final = path.resolve()
-    return final, final.with_name(final.name + ".part") if final.is_file() or not final.exists() else final
-
-
-class HeldFile:
-    """A .sigmf-meta file that is written anew each time, and kept from other writers until it is let go.
-
-    What is locked is the file that bears the name, and the next one before it takes its place. One that was not there,
-    and came to nothing, goes again: an empty file is no metadata.
-
-    AtaError where it cannot be written, which is said before the work, not after it, or another block or program writes it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with writing(path):
-            self._new = not path.exists()
-            self._file = _take(path)
-            try:
-                final, part = _places(path)
-                if part != final:
-                    part.open("a").close()
-                    part.unlink()
-            except OSError:
-                self.let_go()
-                raise
-
-    def write(self, text: str) -> None:
-        """AtaError where the file went, and another block or program has begun one of the same name."""
-        with writing(self._path):
-            final, part = _places(self._path)
-            if part != final and not (self._file and in_place(self._file, self._path)):
-                self.let_go()
-                self._file = _take(self._path)
-            before, self._file = self._file, _replace(self._path, text)
-            if before is not None:
-                before.close()
-
-    def let_go(self) -> None:
-        """As it is; another `write` holds it again."""
-        file, self._file = self._file, None
-        if file is None:
-            return
-        with file, suppress(OSError):
-            if self._new and not os.fstat(file.fileno()).st_size and in_place(file, self._path):
-                self._path.resolve().unlink()
-
-
-def _take(path: Path) -> IO | None:
-    """Opens a file, there or not, and holds it; None for a pipe or device, which is only tried."""
-    for _ in range(TRIES):
-        file = path.open("ab")
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            file.close()
-            return None
-        try:
-            hold(file, path)
-        except AtaError:
-            file.close()
-            raise
-        if in_place(file, path):
-            return file
-        file.close()  # whoever held it has replaced or removed it just now
-    raise AtaError(f"{path} is being replaced all the time; name another file")
 
 
 def generator(record: Record) -> str:
