@@ -75,7 +75,8 @@ class Emitter:
         return total / duration
 
     def _mean_power(self, duration: float) -> float:
-        """Mean power of the resource elements that are sent in the frame; 1 for emitters without a grid."""
+        """Mean power of the resource elements that are sent in the frame; 1 for emitters without a grid. Each counts alike:
+        it covers its spacing for one over its spacing."""
         if not isinstance(self.waveform, OfdmWaveform):
             return 1.0
         total = used = 0.0
@@ -84,7 +85,7 @@ class Emitter:
             parts = batches(len(power), power.shape[1], AT_ONCE, power.device)
             sent = sum((power[some].sign().sum() for some in parts), power.new_zeros(()))
             sums = torch.stack([power.sum(), sent]).cpu().tolist()
-            total, used = total + sums[0] * grid.scs, used + sums[1] * grid.scs
+            total, used = total + sums[0], used + sums[1]
         return total / used if used else 1.0
 
     def channel_power(self, duration: float) -> float:
@@ -116,7 +117,7 @@ class Emitter:
             heard = self.channel.power(taps, grid.first_subcarrier + middles * grid.scs)
             heard = heard.to(sent.device, non_blocking=True)
             sums = torch.stack([(sent * heard).sum(), sent.sum()]).cpu().tolist()
-            arrived, total = arrived + sums[0] * grid.scs, total + sums[1] * grid.scs
+            arrived, total = arrived + sums[0], total + sums[1]
         return max(arrived / total, 1e-12) if total else 1.0
 
 

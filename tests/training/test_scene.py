@@ -106,6 +106,26 @@ def test_snr_of_neighbours_is_as_asked(kind):
     assert 10 * math.log10(density) == pytest.approx(12.0, abs=0.2)
 
 
+@pytest.mark.parametrize("kind", ["sync blocks at 30 kHz", "sync blocks at 15 kHz", "wifi"])
+def test_snr_is_as_asked_where_the_grids_have_two_spacings(kind):
+    """Levels differ between the grids, and with them the means over both."""
+    rng, rate = torch.Generator().manual_seed(1), 30.72e6
+    sent = (True,) * 4
+    user = Pdsch(((0, 4),), activity=0.3, power_db=-6.0)
+    waveform = {
+        "sync blocks at 30 kHz": lambda: nr_downlink(
+            NrConfig(20e6, 15e3, 1, ssb=Ssb("C", sent, -120 * 30e3), pdsch=(user,)), DURATION, rng),
+        "sync blocks at 15 kHz": lambda: nr_downlink(
+            NrConfig(20e6, 30e3, 1, ssb=Ssb("A", sent, -120 * 15e3), pdsch=(user,)), DURATION, rng),
+        "wifi": lambda: wifi(WifiConfig("ax", 20, busy=0.6, length=1e-4, client_db=12.0), DURATION, rng),
+    }[kind]()  # fmt: skip
+    assert len({grid.scs for grid in waveform.grids}) == 2
+    for channel in (None, make_channel("ETU", 0.0, 300.0, rng)):
+        signal = alone(scene(Emitter(waveform, 1e6, 12.0, channel), rate=rate, count=round(rate * DURATION)))
+        density = float(signal.abs().square().mean()) / resource_area(waveform, DURATION)
+        assert 10 * math.log10(density) == pytest.approx(12.0, abs=0.2)
+
+
 @pytest.mark.parametrize(("rate", "length_ms"), [(0.5e6, 2.048), (0.5e6, 100.0), (245.76e6, 2.0), (30.72e6, 100.0)])
 def test_rates_and_lengths_at_the_ends_of_what_there_is(rate, length_ms):
     """The slowest and the fastest sampling, the shortest frame of 1024 samples and the longest: power where it belongs."""
