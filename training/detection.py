@@ -25,6 +25,7 @@ Band = tuple[str, float, float]  # label, lower and upper edge re the scene's ce
 class Carrier:
     """One LTE or NR carrier of a scene and how it fared.
 
+    width: N_RB x 12 x SCS of its widest station; `carrier` and `active` are cut to the sampled band.
     counts: whether it is wide and active enough to be asked for, and no DSS. overlapped: another carrier stands on it, so
     that no band can have the edges of both. edge_columns: how far the worse edge lies
     outside the range between active and carrier; None where it was not found.
@@ -34,6 +35,7 @@ class Carrier:
     kind: str
     carrier: tuple[float, float]
     active: tuple[float, float]
+    width: float
     snr_db: float
     samp_rate: float
     frame_ms: float
@@ -55,8 +57,9 @@ def carriers(scene: Scene, columns: int = 256) -> list[Carrier]:
                 continue
             wide = (entry.active[1] - entry.active[0]) >= NARROWEST_COLUMNS * scene.samp_rate / columns
             busy = max(_active_share(e, scene.duration) for e in emitters) >= SHORTEST_ACTIVE
-            found.append(Carrier(entry.label, entry.kind, entry.carrier, entry.active, entry.snr_db, scene.samp_rate,
-                                 1e3 * scene.duration, wide and busy and entry.kind != "dss"))  # fmt: skip
+            width = max(e.waveform.carrier[1] - e.waveform.carrier[0] for e in emitters)
+            found.append(Carrier(entry.label, entry.kind, entry.carrier, entry.active, width, entry.snr_db,
+                                 scene.samp_rate, 1e3 * scene.duration, wide and busy and entry.kind != "dss"))  # fmt: skip
     for one in found:
         shared = [min(one.carrier[1], c.carrier[1]) - max(one.carrier[0], c.carrier[0]) for c in found if c is not one]
         one.overlapped = max(shared, default=0.0) > OVERLAP * (one.carrier[1] - one.carrier[0])

@@ -24,7 +24,7 @@ from training.scene_iq import scene_iq
 LEAST_SNR = 5.0  # dB, in band: carriers above it are asked for
 SHORTEST_MS = 5.0  # frames below it are shown by themselves only
 SNR_DB = (-20, 0, 5, 10, 20, 40, 100)
-WIDTH_MHZ = (0, 2, 5, 10, 20, 50, 400)  # of the carrier: N_RB x 12 x SCS
+WIDTH_MHZ = (0, 2, 5, 10, 20, 50, 400)  # of the whole carrier, whatever the band shows of it: N_RB x 12 x SCS
 RATE_MSPS = (0, 4, 16, 32, 64, 128, 250)
 FRAME_MS = (0, 2, 5, 10, 20, 40, 100)
 
@@ -74,7 +74,7 @@ def summary(rows: list[Carrier], frames: list[dict]) -> dict:
         "alone": _found([r for r in long if not r.overlapped]),
         "by_label": {label: _found([r for r in long if r.label == label]) for label in CELLULAR},
         "by_snr_db": by(SNR_DB, lambda r: r.snr_db, [r for r in asked if _within(r.frame_ms, SHORTEST_MS)]),
-        "by_width_mhz": by(WIDTH_MHZ, lambda r: (r.carrier[1] - r.carrier[0]) / 1e6, long),
+        "by_width_mhz": by(WIDTH_MHZ, lambda r: r.width / 1e6, long),
         "by_rate_msps": by(RATE_MSPS, lambda r: r.samp_rate / 1e6, long, lambda f: f["samp_rate"] / 1e6),
         "by_frame_ms": by(FRAME_MS, lambda r: r.frame_ms, clear, lambda f: f["frame_ms"]),
         "carriers": [r.to_dict() for r in rows],

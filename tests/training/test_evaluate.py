@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,8 @@ SEES = {name: FRONT_END[name] for name in evaluate.READ}  # a tiny model whose i
 def lte(**changes) -> Carrier:
     given = {"label": "LTE", "kind": "lte", "carrier": (-9e6, 9e6), "active": (-8e6, 9e6), "snr_db": 10.0,
              "samp_rate": 61.44e6, "frame_ms": 40.0, "counts": True}  # fmt: skip
-    return Carrier(**{**given, **changes})
+    low, high = changes.get("carrier", given["carrier"])
+    return Carrier(**{**given, "width": high - low, **changes})
 
 
 @pytest.mark.parametrize(
@@ -97,6 +99,18 @@ def test_carriers_that_are_asked_for_are_wide_and_active_and_no_shared_spectrum(
                           (one_carrier(20e6, 100, "dss"), False)):  # fmt: skip
         (found,) = carriers(scene)
         assert found.active == pytest.approx((-0.6e6, 0.6e6)) and found.counts == counts
+
+
+def test_the_width_is_the_whole_carriers():
+    """Of its widest station, where the band shows a part of it."""
+    scene = one_carrier(20e6, 100)
+    scene.emitters[0].center, scene.emitters[0].cell = 9.8e6, 1
+    wider = replace(scene.emitters[0].waveform, carrier=(-1.5e6, 1.5e6))
+    scene.emitters.append(replace(scene.emitters[0], waveform=wider))
+    (found,) = carriers(scene)
+    assert found.width == 3e6 and found.carrier == pytest.approx((8.3e6, 10e6))
+    cut = lte(carrier=(-0.5e6, 0.5e6), width=18e6)
+    assert list(scorecard.summary([cut], [])["by_width_mhz"]) == ["10 to 20"]
 
 
 def test_a_carrier_under_another_is_told_apart():
