@@ -67,7 +67,7 @@ def carriers(scene: Scene, columns: int = 256) -> list[Carrier]:
 
 
 def compare(there: list[Carrier], bands: list[Band], column_hz: float) -> int:
-    """Fills in `found` and `edge_columns` of each carrier; -> number of false LTE and NR bands.
+    """Fills in `found` and `edge_columns` of each carrier, by its best band; -> number of false LTE and NR bands.
 
     A band is false when less than half of it lies in carriers of its label; shared spectrum may be called either.
     """
@@ -79,8 +79,9 @@ def compare(there: list[Carrier], bands: list[Band], column_hz: float) -> int:
             right = (_clip(low, carrier.carrier[0], carrier.active[0]), _clip(high, carrier.active[1], carrier.carrier[1]))
             shared = min(high, right[1]) - max(low, right[0])
             if shared >= LEAST_IOU * (max(high, right[1]) - min(low, right[0])):
+                error = max(abs(low - right[0]), abs(high - right[1])) / column_hz
+                carrier.edge_columns = min(error, carrier.edge_columns) if carrier.found else error
                 carrier.found = True
-                carrier.edge_columns = max(abs(low - right[0]), abs(high - right[1])) / column_hz
     false = 0
     for label, low, high in bands:
         if label not in CELLULAR:

@@ -67,6 +67,15 @@ def test_edges_count_from_the_allowed_range():
         assert there[0].edge_columns == pytest.approx(columns)
 
 
+def test_of_several_bands_on_a_carrier_the_best_tells_its_edges():
+    """Where little of a wide carrier is active, two bands side by side may both be right."""
+    exact, beside = ("LTE", -0.5e6, 0.5e6), ("LTE", 0.6e6, 9e6)
+    for bands in ([exact], [exact, beside], [beside, exact]):
+        there = [lte(active=(-0.5e6, 0.5e6))]
+        compare(there, bands, COLUMN)
+        assert there[0].found and there[0].edge_columns == 0
+
+
 def test_shared_spectrum_may_be_called_either():
     for label in ("LTE", "NR"):
         assert compare([lte(label="NR", kind="dss", counts=False)], [(label, -9e6, 9e6)], COLUMN) == 0
