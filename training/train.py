@@ -170,7 +170,8 @@ def run(args: argparse.Namespace) -> Trainer:
         trainer.load()
     batches, validation = datasets(args, trainer.step, ranks)
     first = ranks.rank == 0
-    log = SummaryWriter(args.out, purge_step=trainer.step) if first else None
+    # what a run after its last checkpoint logged is taken again; the checkpoint's own step is not
+    log = SummaryWriter(args.out, purge_step=trainer.step + 1) if first else None
     form = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
     bar = tqdm(total=100, bar_format=form, mininterval=2, disable=None if first else True)  # None: where nobody looks
     stopped = []

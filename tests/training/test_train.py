@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from training import data, train, writing
 from training.data import CLASSES, Batches, Drawn, Stored
@@ -91,6 +92,19 @@ def test_stopped_and_resumed_equals_never_stopped(tmp_path, images, monkeypatch,
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_resumed_log_keeps_the_checkpoints_own_point(tmp_path, images):
+    """And none of the steps that came after the checkpoint and are taken again."""
+    asked = [*SMALL, "--variant", "none", "--data", str(images), "--out", str(tmp_path)]
+    assert train.main([*asked, "--steps", "2"]) == 0
+    kept = (tmp_path / "checkpoint.pt").read_bytes()
+    assert train.main(["--out", str(tmp_path), "--resume", "--steps", "3"]) == 0
+    (tmp_path / "checkpoint.pt").write_bytes(kept)
+    assert train.main(["--out", str(tmp_path), "--resume", "--steps", "4"]) == 0
+    log = EventAccumulator(str(tmp_path)).Reload()
+    assert [point.step for point in log.Scalars("loss/segmenter")] == [1, 2, 3, 4]
+    assert [point.step for point in log.Scalars("validation/miou")] == [2, 4]
 
 
 def test_weights_of_another_run_are_a_beginning(tmp_path, images, capsys):
