@@ -32,12 +32,10 @@ from training.errors import DataError, command
 from training.int8 import angular_nodes, calibration_images, export_int8
 from training.metrics import largest_difference
 from training.models import build
-from training.spectrogram import with_legend
-from training.tensorrt_engine import build_engine, import_tensorrt
+from training.tensorrt_engine import build_engine, import_tensorrt, noise_images
 from training.writing import replacing
 
 OPSET = 17  # the last that TensorRT 8.6 reads
-LARGEST_FRAME = round(0.08 * 61.44e6), 61.44e6  # samples, samples/s: rows of 312 us, the widest angles there are
 LARGEST_DIFFERENCE = 1e-3  # of a probability, ONNX Runtime re torch
 
 FRONT_END = {
@@ -110,8 +108,7 @@ def check(net: nn.Module, path: Path) -> float:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     pairs = []
     for batch in (1, 3):
-        noise = torch.randn(batch, 1, ROWS, COLUMNS, generator=torch.Generator().manual_seed(batch)).clamp(-1, 3)
-        image = with_legend(noise, *LARGEST_FRAME)
+        image = noise_images(batch, (ROWS, COLUMNS))
         with torch.no_grad():
             ours = net(image)
         (theirs,) = session.run(["logits"], {"spectrogram": image.numpy()})

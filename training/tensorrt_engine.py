@@ -19,9 +19,11 @@ import torch
 
 from training.errors import DataError
 from training.metrics import largest_difference
+from training.spectrogram import with_legend
 
 LARGEST_BATCH = 8
 WORKSPACE = 1 << 30  # bytes that the builder may try kernels in
+LARGEST_FRAME = round(0.08 * 61.44e6), 61.44e6  # samples, samples/s: rows of 312 us, the widest angles there are
 LARGEST_DIFFERENCE = 0.02  # of a probability, float16 re float32
 
 
@@ -89,7 +91,7 @@ def compare(engine: object, path: Path) -> float:
     metadata = _metadata(path)
     context, stream, pairs = engine.create_execution_context(), torch.cuda.Stream(), []
     for batch in (1, 3):
-        noise = torch.randn(batch, 1, *metadata["shape"], generator=torch.Generator().manual_seed(batch)).clamp(-1, 3)
+        noise = noise_images(batch, metadata["shape"], metadata.get("legend", False))
         image = noise.cuda()
         logits = torch.empty(batch, len(metadata["classes"]), *metadata["shape"], device="cuda")
         context.set_input_shape("spectrogram", tuple(image.shape))
@@ -105,6 +107,13 @@ def compare(engine: object, path: Path) -> float:
     if not worst <= LARGEST_DIFFERENCE:
         raise DataError(f"the TensorRT engine of {path} differs from ONNX Runtime by {worst:.1e} in probability")
     return worst
+
+
+def noise_images(batch: int, shape: tuple[int, int], legend: bool = True) -> torch.Tensor:
+    """What copies of a network are compared on: float32 [batch, 1, T, F], of the legend that asks most of its angles where
+    the network reads one."""
+    noise = torch.randn(batch, 1, *shape, generator=torch.Generator().manual_seed(batch)).clamp(-1, 3)
+    return with_legend(noise, *LARGEST_FRAME) if legend else noise
 
 
 def _metadata(path: Path) -> dict:

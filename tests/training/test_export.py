@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a checkpoint to model files."""
 
+import ctypes
 import json
 import re
 from operator import attrgetter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -19,6 +21,8 @@ from training.data import CLASSES
 from training.errors import DataError
 from training.metrics import largest_difference
 from training.models import build
+
+SHIPPED = max((Path(__file__).resolve().parent.parent.parent / "python/ata/models").glob("*.onnx"))
 
 
 @pytest.fixture
@@ -158,6 +162,46 @@ def test_an_engine_gives_what_onnx_runtime_gives(checkpoint, tmp_path, capsys):
     assert "within" in capsys.readouterr().out
     about = json.loads((tmp_path / "m.engine.json").read_text())
     assert about["precision"] == "fp16" and (tmp_path / "m.engine").stat().st_size > 1000
+
+
+class OnCpu:
+    """An engine, its own context too, that runs a model file on memory of the CPU."""
+
+    def __init__(self, path: Path) -> None:
+        self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        self.address = {}
+
+    def create_execution_context(self) -> "OnCpu":
+        return self
+
+    def set_input_shape(self, _: str, shape: tuple) -> None:
+        self.shape = shape
+
+    def set_tensor_address(self, name: str, address: int) -> None:
+        self.address[name] = address
+
+    def execute_async_v3(self, _: object) -> bool:
+        def at(name: str, shape: tuple) -> np.ndarray:
+            return np.ctypeslib.as_array(ctypes.cast(self.address[name], ctypes.POINTER(ctypes.c_float)), shape)
+
+        (logits,) = self.session.run(["logits"], {"spectrogram": at("spectrogram", self.shape)})
+        at("logits", logits.shape)[:] = logits
+        return True
+
+
+def test_an_engine_whose_angles_are_float16_is_refused(tmp_path, monkeypatch):
+    """Images without a legend ask for no wide angles, and do not tell."""
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: SimpleNamespace(cuda_stream=0, synchronize=lambda: None))
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.Tensor, "cuda", torch.Tensor.clone)
+    plain = torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *shape, device: plain(*shape))
+    export.export_half(SHIPPED, tmp_path / "good.onnx")
+    assert 0 < tensorrt_engine.compare(OnCpu(tmp_path / "good.onnx"), SHIPPED) < 0.02
+    monkeypatch.setattr(export, "angular_nodes", lambda _: [])
+    export.export_half(SHIPPED, tmp_path / "bad.onnx")
+    with pytest.raises(DataError, match="differs from ONNX Runtime"):
+        tensorrt_engine.compare(OnCpu(tmp_path / "bad.onnx"), SHIPPED)
 
 
 def test_the_calls_of_tensorrt_exist():
