@@ -47,6 +47,7 @@ PROFILES = (*TDL, *LTE_PROFILES, "flat")
 SINUSOIDS = 8  # to a fading tap
 STEADY = 0.02  # turns of the fastest sinusoid within a stretch that counts as standing still
 STRETCHES = 16  # to the fastest turn: gains interpolated linearly between them are 34 dB or more from wrong
+SHORTEST_STRETCH = 64  # samples: shorter ones are mostly what a filter rings for
 RESPONSE_TURN = 0.03  # turns of the latest path between two computed responses, straight lines between them: -48 dB
 BATCH = {"cpu": 1 << 18}  # samples of stretches transformed together
 
@@ -90,7 +91,8 @@ class Channel:
 
         A steady channel is its response in the middle, one multiplication over frequency. A moving one cuts the
         samples into overlapping triangular stretches, each through the response of its middle: every tap's gain is
-        then interpolated linearly from middle to middle.
+        then interpolated linearly from middle to middle. Where such stretches would be few samples, each path is delayed
+        by itself and multiplied by its gain at every sample.
         """
         room = math.ceil(float(self.delay.max()) * rate) + 32
         if self.max_doppler * len(iq) / rate < STEADY:
@@ -98,7 +100,10 @@ class Channel:
             middle = torch.tensor([start + len(iq) / rate / 2], dtype=torch.float64)
             response = self._over(self._coarse(middle.to(iq.device), size, rate), size, rate)[0]
             return torch.fft.ifft(torch.fft.fft(iq, size) * response)[: len(iq)]
-        half = max(64, min(len(iq) // 2, int(rate / (STRETCHES * self.max_doppler))))
+        half = int(rate / (STRETCHES * self.max_doppler))
+        if half < SHORTEST_STRETCH:
+            return self._by_path(iq, rate, start, room)
+        half = max(SHORTEST_STRETCH, min(len(iq) // 2, half))
         blocks = len(iq) // half + 2
         padded = torch.nn.functional.pad(iq, (half, blocks * half - len(iq)))
         ramp = (torch.arange(half, device=iq.device) + 0.5) / half
@@ -115,6 +120,18 @@ class Channel:
                 part = pieces[:, late * half : (late + 1) * half]
                 out[some.start + late : some.stop + late, : part.shape[1]] += part
         return out.view(-1)[half : half + len(iq)]
+
+    def _by_path(self, iq: torch.Tensor, rate: float, start: float, room: int) -> torch.Tensor:
+        """`apply`, one path after the other; `room` samples for the latest to ring in."""
+        size = good_size(len(iq) + room)
+        spectrum = torch.fft.fft(iq, size)
+        freqs = torch.fft.fftfreq(size, 1 / rate, dtype=torch.float64, device=iq.device)
+        times = start + torch.arange(len(iq), dtype=torch.float64, device=iq.device) / rate
+        out = torch.zeros_like(iq)
+        for one in zip(self.delay, self.gain, self.doppler, strict=True):
+            path = Channel(*(values[None] for values in one))
+            out += torch.fft.ifft(spectrum * path._paths(freqs)[0])[: len(iq)] * path.taps(times)[:, 0]
+        return out
 
     def _step(self, size: int, rate: float) -> int:
         """Bins of an FFT of `size` samples from one computed response to the next, no denser than paths need."""

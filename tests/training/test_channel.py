@@ -78,6 +78,19 @@ def test_samples_see_the_response(profile, doppler, freq):
     assert float(error) < 4e-4 * max(float(wanted.abs().square().mean()), 0.1)
 
 
+@pytest.mark.parametrize("profile", ["C", "ETU", "flat"])
+@pytest.mark.parametrize(("rate", "doppler"), [(8e3, 30.0), (8e3, 500.0), (4e4, 300.0), (4e5, 500.0)])
+def test_slow_samples_see_the_response(profile, rate, doppler):
+    """The same of waveforms as slow as a tone or FM, which turn within few samples."""
+    channel = make_channel(profile, 5e-7, doppler, rng(3))
+    count, start = round(0.05 * rate), 0.25
+    out = channel.apply(torch.ones(count, dtype=torch.complex64), rate, start)
+    places = torch.arange(count // 10, count - count // 10)
+    wanted = channel.response(start + places.double() / rate, torch.zeros(1, dtype=torch.float64))[:, 0]
+    error = (out[places] - wanted).abs().square().mean()
+    assert float(error) < 4e-4 * max(float(wanted.abs().square().mean()), 0.1)
+
+
 def test_nothing_arrives_before_it_was_sent():
     pulse = torch.zeros(20000, dtype=torch.complex64)
     pulse[15000] = 1
