@@ -12,6 +12,7 @@ import torch
 
 from training.cell_search_nr import search_nr
 from training.errors import DataError
+from training.scene_model import Emitter
 from training.waveforms.draw import Draw
 from training.waveforms.lte_signals import crs_frame
 from training.waveforms.nr import NrConfig, nr_downlink, random_nr
@@ -254,6 +255,13 @@ def test_search_finds_our_cells(case, shift):
     (cell,) = search_nr(iq, wave.native_rate, own, near)
     assert cell.pci == pci
     assert abs(cell.frequency - first - 120 * own) <= own / 2
+
+
+def test_the_transmitters_filter_passes_every_carrier_whole():
+    for scs, widths in N_RB.items():
+        for mhz in widths:
+            wave = nr_downlink(NrConfig(mhz * 1e6, scs, pci=1), 0.5e-3, rng())
+            assert Emitter(wave, 0.0, 0.0).filter_gain(torch.tensor(wave.carrier)).min() > 0.999, (scs, mhz)
 
 
 @pytest.mark.parametrize(("mhz", "scs"), [(mhz, scs) for scs, widths in N_RB.items() for mhz in widths])

@@ -28,6 +28,7 @@ __all__ = ["Coreset", "CsiRs", "NrConfig", "Pdsch", "Ssb", "Tdd", "nr_downlink",
 
 ADVANCE = 25600 / (480e3 * 4096)  # s by which TDD uplink frames come early: N_TA,offset of FR1, TS 38.133 table 7.1.2-2
 LTE_RATE, WIDEST_LTE = 1.536, 20e6  # samples/s re the channel bandwidth, from 5 MHz on; Hz
+INSIDE = 0.96  # of the native band, its middle, passes `Emitter.filter_gain` whole
 # FFT sizes at which every cyclic prefix is a whole number of samples (multiples of 128).
 _NFFT = (128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 
@@ -40,7 +41,7 @@ def nr_downlink(config: NrConfig, duration: float, rng: torch.Generator) -> Ofdm
     """
     scs, blocks = config.scs, n_rb(config.bandwidth, config.scs)
     # up to 20 MHz as fast as LTE of the width, lest what a transmitter leaks should end where only one of them ends
-    least = max(blocks * 12, LTE_RATE * config.bandwidth / scs if config.bandwidth <= WIDEST_LTE else 0)
+    least = max(blocks * 12 / INSIDE, LTE_RATE * config.bandwidth / scs if config.bandwidth <= WIDEST_LTE else 0)
     rate = next(n for n in _NFFT if n >= least - 0.5) * scs
     config = replace(config, start=round(config.start * rate) / rate)  # symbols then begin on samples
     length = slot_length(scs)
