@@ -114,6 +114,16 @@ def test_mean_density_over_the_carrier_is_one_while_on(name):
     assert float(db(iq.mean() / (high - low))) == pytest.approx(0, abs=0.2)
 
 
+def test_bursts_shorter_than_their_ramps_are_heard():
+    """The ramps of slow symbols take a quarter of a burst at most: half of it at least is at its level."""
+    on = torch.arange(40, dtype=torch.float64)[:, None] * 5e-3 + torch.tensor([1e-3, 1.4e-3])
+    emitter = Shaped("linear", (-6e3, 6e3), 2e4, on, DURATION, ("linear", 2, 0.2, 4), 9, ramp=8e-4)
+    heard = float(emitter.iq(round(2e4 * DURATION)).abs().square().mean()) / 12e3 / (40 * 4e-4 / DURATION)
+    said = emitter.psd(torch.tensor([0.0, DURATION]).double(), torch.zeros(1).double(), 2e4).item() * 2e4 / 12e3 / 0.08
+    assert float(db(said)) == pytest.approx(float(db(1 - 1.25 / 4)), abs=0.01)
+    assert float(db(heard)) == pytest.approx(float(db(said)), abs=1.5)
+
+
 def test_tone_lies_where_it_says():
     emitter = Shaped("tone", (-500.0, 500.0), 8e3, always(1.0), 1.0, ("tone",))
     psd = emitter.psd(torch.tensor([0.0, 1.0], dtype=torch.float64), torch.tensor([-1e3, 0.0, 1e3]).double(), 1e3)[0]

@@ -24,7 +24,7 @@ class Shaped:
     shape: ("linear", samples to a symbol, roll-off, order), ("gmsk", samples to a symbol[, BT]), ("fm", deviation and
         audio bandwidth in cycles per sample) or ("tone"[, cycles per sample]).
     on: float64 [n, 2], s, when it sends; ascending, apart. level: float32 [n], power then, 1 if None.
-    ramp: s it takes to rise within a burst and to fall.
+    ramp: s it takes to rise within a burst and to fall, a quarter of the shortest burst at most.
     """
 
     kind: str
@@ -55,6 +55,11 @@ class Shaped:
         always = len(self.on) == 1 and self.on[0, 0] <= 0 and self.on[0, 1] * self.native_rate >= count
         return samples.mul_(math.sqrt(self._density) if always else self._envelope(count) * math.sqrt(self._density))
 
+    @cached_property
+    def _ramp(self) -> float:
+        """`ramp`, s, but no longer than leaves half of the shortest burst at its level."""
+        return min(self.ramp, float((self.on[:, 1] - self.on[:, 0]).min()) / 4) if len(self.on) else self.ramp
+
     @property
     def _density(self) -> float:
         return self.carrier[1] - self.carrier[0]
@@ -69,7 +74,7 @@ class Shaped:
         amplitude = torch.zeros(len(runs))
         amplitude[1:-1:2] = power.sqrt()
         out = amplitude.repeat_interleave(runs)
-        steps = round(self.ramp * self.native_rate)
+        steps = round(self._ramp * self.native_rate)
         if steps > 1:
             rise = torch.sin((torch.arange(steps) + 0.5) / steps * math.pi / 2).square()
             begin, end = (self.on * self.native_rate).round().long().T
@@ -101,7 +106,7 @@ class Shaped:
         begin, end = self.on.numpy().T
         power = 1.0 if self.level is None else self.level.numpy()
         length = np.maximum(end - begin, 1e-12)
-        ramps = np.maximum(1 - 1 / length * (1.25 * self.ramp), 0)  # a raised cosine's ramp holds 3/8 of its power
+        ramps = np.maximum(1 - 1 / length * (1.25 * self._ramp), 0)  # a raised cosine's ramp holds 3/8 of its power
         energies = torch.from_numpy(length * ramps * power)
         done = torch.nn.functional.pad(torch.cumsum(energies, 0), (1, 0)).numpy()  # up to each burst; added up in doubles
         index = np.searchsorted(begin, row_edges, side="right") - 1
