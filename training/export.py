@@ -169,7 +169,9 @@ def main(argv: list[str] | None = None) -> int:
     if args.engine:
         with_engine(args.out)
     if args.int8:
-        changed = export_int8(args.out, args.int8, calibration_images(state["trained"].get("data")))
+        trained = state["trained"]
+        images = calibration_images(trained.get("data"), trained.get("front_end", "ata"))
+        changed = export_int8(args.out, args.int8, images)
         print(f"wrote {args.int8}: 8 bits change the class of {changed:.2%} of the columns")
     print(f"wrote {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")
     return 0

@@ -33,10 +33,10 @@ def angular_nodes(model: onnx.ModelProto) -> list[str]:
     return [n.name for node in angular for n in (node, *graph.get_parent_subgraph_nodes(node, []))]
 
 
-def calibration_images(data: str | None) -> list[np.ndarray]:
+def calibration_images(data: str | None, front_end: str = "ata") -> list[np.ndarray]:
     """SCENES images, float32 [1, 1, T, F], of scenes that nothing else uses: of the preset that a model was trained on, or
-    of `wideband` where `data` names none."""
-    drawn = Drawn(data if data in PRESETS else "wideband", CALIBRATION_SEEDS)
+    of `wideband` where `data` names none, and through its own front end."""
+    drawn = Drawn(data if data in PRESETS else "wideband", CALIBRATION_SEEDS, front_end=front_end)
     return [drawn[i][0][None].numpy() for i in tqdm(range(SCENES), desc="calibration", unit="scene", disable=None)]
 
 

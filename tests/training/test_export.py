@@ -17,7 +17,7 @@ import torch
 from tiny_model import write_tiny_model
 
 from training import export, int8, tensorrt_engine, train
-from training.data import CLASSES
+from training.data import CLASSES, Drawn
 from training.errors import DataError
 from training.metrics import largest_difference
 from training.models import build
@@ -91,6 +91,18 @@ def test_the_int8_copy_runs_and_says_the_same(checkpoint, tmp_path, monkeypatch,
     monkeypatch.setattr(int8, "MOST_CHANGED", -1.0)
     with pytest.raises(DataError, match="not worth having"):
         int8.export_int8(out, small, [image])
+
+
+@pytest.mark.parametrize(("trained", "front_end"), [({}, "ata"), ({"front_end": "mathworks"}, "mathworks")])
+def test_8_bits_are_calibrated_on_the_images_that_the_network_sees(checkpoint, tmp_path, monkeypatch, trained, front_end):
+    state = torch.load(checkpoint, weights_only=True)
+    torch.save({**state, "trained": {**trained, "data": "paper-test"}}, checkpoint)
+    monkeypatch.setattr(int8, "SCENES", 1)
+    taken = []
+    monkeypatch.setattr(export, "export_int8", lambda _, __, images: taken.extend(images) or 0.0)
+    assert export.main([str(checkpoint), str(tmp_path / "m.onnx"), "--int8", str(tmp_path / "m8.onnx")]) == 0
+    seen = Drawn("paper-test", int8.CALIBRATION_SEEDS, front_end=front_end)[0][0][None].numpy()
+    assert len(taken) == 1 and np.array_equal(taken[0], seen)
 
 
 def test_a_file_that_differs_from_the_network_is_refused(checkpoint, tmp_path):
