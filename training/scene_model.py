@@ -75,10 +75,11 @@ class Emitter:
         return total / duration
 
     def _mean_power(self, duration: float) -> float:
-        """Mean power of the resource elements that are sent in the frame; 1 for emitters without a grid. Each counts alike:
-        it covers its spacing for one over its spacing."""
+        """Mean power of the resource elements that are sent in the frame. Each counts alike: it covers its spacing for one
+        over its spacing. Of emitters without a grid 1, or the mean over the time on of GSM, whose slots have levels."""
         if not isinstance(self.waveform, OfdmWaveform):
-            return 1.0
+            mean_level = getattr(self.waveform, "mean_level", None)
+            return mean_level(LEAD, LEAD + duration) if mean_level else 1.0
         total = used = 0.0
         for grid in self.waveform.grids:
             power = grid.power[grid.heard(duration)]

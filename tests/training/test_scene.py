@@ -126,6 +126,19 @@ def test_snr_is_as_asked_where_the_grids_have_two_spacings(kind):
         assert 10 * math.log10(density) == pytest.approx(12.0, abs=0.2)
 
 
+@pytest.mark.parametrize("seed", [0, 2, 3])
+def test_snr_of_gsm_is_that_of_the_slots_in_the_frame(seed):
+    """Their levels differ by up to 14 dB, and a short frame has few of them."""
+    rate, duration = 1.92e6, 2e-3
+    waveform = Gsm(seed, duration + 2e-4, -seed * 1.1e-3, beacon_share=0.0)
+    on = waveform._parts[0].on - LEAD
+    busy = float((on[:, 1].clamp(0, duration) - on[:, 0].clamp(0, duration)).sum()) / duration
+    assert busy > 0.2
+    of = scene(Emitter(waveform, 0.0, 12.0), rate=rate, count=round(rate * duration))
+    density = float(alone(of).abs().square().mean()) / (waveform.carrier[1] - waveform.carrier[0]) / busy
+    assert 10 * math.log10(density) == pytest.approx(12.0, abs=0.3)  # the ramps take 0.15 dB
+
+
 @pytest.mark.parametrize(("rate", "length_ms"), [(0.5e6, 2.048), (0.5e6, 100.0), (245.76e6, 2.0), (30.72e6, 100.0)])
 def test_rates_and_lengths_at_the_ends_of_what_there_is(rate, length_ms):
     """The slowest and the fastest sampling, the shortest frame of 1024 samples and the longest: power where it belongs."""
