@@ -91,11 +91,7 @@ def _take(path: Path) -> IO | None:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.close()
             return None
-        try:
-            hold(file, path)
-        except AtaError:
-            file.close()
-            raise
+        hold(file, path)
         if in_place(file, path):
             return file
         file.close()  # whoever held it has replaced or removed it just now

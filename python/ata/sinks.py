@@ -69,20 +69,17 @@ def _open(path: str | Path) -> TextIO:
         file = os.fdopen(os.open(path, OPENED, 0o666), "w", encoding="utf-8")  # as it is, for now
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return file
-        try:
-            hold(file, path)
-        except AtaError:
-            file.close()
-            raise
+        hold(file, path)
         file.truncate()
         return file
 
 
 def hold(file: IO, path: str | Path) -> None:
-    """Keeps an open file from other writers until it is closed; AtaError where one of them holds it."""
+    """Keeps an open file from other writers until it is closed; closed at once, and AtaError, where one of them holds it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as held:
+        file.close()
         raise AtaError(f"{path} is being written by another block or program; name another file") from held
     except OSError:  # a file system without locks
         pass
