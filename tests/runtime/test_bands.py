@@ -117,6 +117,16 @@ def test_the_narrowest_lte_carrier_is_no_tone() -> None:
     assert [b.label for b in extract_bands(logits, power, CLASSES, 0.0, 61.44e6)[0]] == ["LTE"]
 
 
+@pytest.mark.parametrize("stripe", [(0, 45, 1), (1, 45, 1), (211, 256, 1)])
+def test_of_a_cut_carrier_less_than_the_narrowest_is_enough(stripe: tuple[int, int, int]) -> None:
+    """0.67 MHz of it, at 3.84 MS/s; in column 0 the network sees the legend, and no carrier."""
+    assert [b.label for b in extract_bands(*scene(stripe), CLASSES, 0.0, 3.84e6)[0]] == ["LTE"]
+
+
+def test_a_whole_carrier_is_not_narrower_than_the_narrowest() -> None:
+    assert extract_bands(*scene((20, 65, 1)), CLASSES, 0.0, 3.84e6)[0] == []
+
+
 def test_faint_evidence_is_no_band() -> None:
     logits, power = scene()
     logits[1, :, 60:120] = logits[0, :, 60:120] + 0.1
