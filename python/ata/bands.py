@@ -28,6 +28,7 @@ NAMED = 0.5  # evidence of its own label that an LTE or NR band has in the mean;
 MINORITY = 0.25  # of a run: what is less and has the same label on both sides is the same emitter
 NARROWEST = {"LTE": 0.7e6, "NR": 0.7e6}  # Hz; the narrowest LTE carrier has 1.08 MHz (TS 36.104 5.6)
 CUT_SHARE = 0.2  # of it, for a carrier that the end of the sampled band cuts
+END = 8  # columns at either end in which a receiver's filter, and in column 0 the image's legend, may hide that it goes on
 LINE_COLUMNS, LINE_BAND, LINE_SHARE = 3, 8, 0.95  # a tone's window response holds 3 columns; a carrier is flat
 ON_DB = 1.0  # least rise over the noise of a row in which a band is on
 
@@ -65,7 +66,7 @@ def extract_bands(
     floor = noise if noise is not None else percentile(power, 5)
     floor_db = percentile(pixels_db.mean(0)[quiet], 50) if quiet.any() else percentile(pixels_db, 5)
     for first, last, kind in runs:
-        cut = first <= 1 or last == columns  # column 0 may hold the image's legend instead of the carrier
+        cut = first <= END or last >= columns - END
         narrow = (last - first) * width < NARROWEST.get(classes[kind], 0.0) * (CUT_SHARE if cut else 1)
         if classes[kind] in NARROWEST and (narrow or _is_line(level[first:last] - floor)):
             continue
