@@ -76,10 +76,9 @@ class Emitter:
 
     def _mean_power(self, duration: float) -> float:
         """Mean power of the resource elements that are sent in the frame. Each counts alike: it covers its spacing for one
-        over its spacing. Of emitters without a grid 1, or the mean over the time on of GSM, whose slots have levels."""
+        over its spacing. Of emitters without a grid their mean over the time on."""
         if not isinstance(self.waveform, OfdmWaveform):
-            mean_level = getattr(self.waveform, "mean_level", None)
-            return mean_level(LEAD, LEAD + duration) if mean_level else 1.0
+            return self.waveform.mean_level(LEAD, LEAD + duration)
         total = used = 0.0
         for grid in self.waveform.grids:
             power = grid.power[grid.heard(duration)]

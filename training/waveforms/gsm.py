@@ -79,12 +79,9 @@ class Gsm:
         return any(part.sends(begin, end) for part in self._parts)
 
     def mean_level(self, begin: float, end: float) -> float:
-        """Power over the time that it is on between two times, s, re the mean of what it carries; 1 where it is silent."""
-        heard = power = 0.0
-        for part in self._parts:
-            on = (part.on[:, 1].clamp(max=end) - part.on[:, 0].clamp(min=begin)).clamp(min=0)
-            heard, power = heard + float(on.sum()), power + float((on * part.level).sum())
-        return power / heard if heard else 1.0
+        """As `Waveform.mean_level`."""
+        heard, energy = map(sum, zip(*(part.heard(begin, end) for part in self._parts), strict=True))
+        return energy / heard if heard else 1.0
 
     def iq(self, count: int) -> torch.Tensor:
         """-> complex64 [count] at `native_rate`."""

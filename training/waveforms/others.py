@@ -99,6 +99,10 @@ class Chirps:
         first = math.ceil((begin - self.length - self.offset) / self.period) * self.period + self.offset
         return first < end
 
+    def mean_level(self, begin: float, end: float) -> float:
+        """As `Waveform.mean_level`: all sweeps are alike."""
+        return 1.0
+
     def iq(self, count: int) -> torch.Tensor:
         """-> complex64 [count] at `native_rate`."""
         t = (torch.arange(count, dtype=torch.float64) / self.native_rate - self.offset) % self.period

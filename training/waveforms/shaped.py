@@ -47,6 +47,16 @@ class Shaped:
         """Whether anything is sent between two times, s."""
         return bool(((self.on[:, 0] < end) & (self.on[:, 1] > begin)).any())
 
+    def mean_level(self, begin: float, end: float) -> float:
+        """As `Waveform.mean_level`."""
+        heard, energy = self.heard(begin, end)
+        return energy / heard if heard else 1.0
+
+    def heard(self, begin: float, end: float) -> tuple[float, float]:
+        """-> s that it is on between two times, s, and the sum of that times the power then."""
+        on = (self.on[:, 1].clamp(max=end) - self.on[:, 0].clamp(min=begin)).clamp(min=0)
+        return float(on.sum()), float((on if self.level is None else on * self.level).sum())
+
     def iq(self, count: int) -> torch.Tensor:
         """-> complex64 [count] at `native_rate`."""
         if self.active is None:

@@ -26,6 +26,11 @@ class Waveform(Protocol):
         """Whether anything is sent between two times, s. Of an `OfdmWaveform` the grids say it."""
         ...
 
+    def mean_level(self, begin: float, end: float) -> float:
+        """Power over the time that it is on between two times, s, re that of the scale; 1 where it is silent. Of an
+        `OfdmWaveform` the grids say it."""
+        ...
+
     def iq(self, count: int) -> torch.Tensor:
         """-> complex64 [count], the first `count` samples at `native_rate`."""
         ...
